@@ -1,0 +1,374 @@
+"""What a flow is: one frozen model a kind of state, and the exits each kind declares.
+
+These models are the single statement of the document's shape. The validator, the call machine, the designer
+(through the JSON Schema) and the docs all read `exits()`, `outcomes()` and the limits from here (product
+rules, section 3). A draft may break the rules of `flowengine.flow.graph`; it may not break the shape.
+
+Reading is strict: "5" is not a number and 1 is not a bool. Times are in seconds, as the names say.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    StringConstraints,
+    Tag,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from flowengine.flow.reading import Invalid, Unreadable, problems_of, read_json
+
+__all__ = [
+    "KEYS",
+    "Announcement",
+    "Audio",
+    "Flow",
+    "GroupTransfer",
+    "Invalid",
+    "Ivr",
+    "Prompt",
+    "Say",
+    "State",
+    "Unreadable",
+    "Url",
+    "UserTransfer",
+    "Voicemail",
+    "WaitingLine",
+    "load",
+    "parse",
+]
+
+KEYS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*")
+"""The keys of a menu: 0-9 and `*` (product rules, section 3). `#` is not one of them."""
+
+
+def _printable(text: str) -> str:
+    """Refuse control characters, which no speech engine, phone display or database takes."""
+    for char in text:
+        if (char < " " and char not in "\n\t") or char == "\x7f":
+            raise PydanticCustomError(
+                "control_character",
+                "Input should be without control characters",
+                {"char": f"U+{ord(char):04X}"},
+            )
+    return text
+
+
+def _audio_id(audio: str) -> str:
+    """Accept an id of the library, or a path which stays below the folder of the flow's file."""
+    parts = audio.split("/")
+    if audio and (any(part in ("", ".", "..") for part in parts) or "\\" in audio or ":" in audio):
+        raise PydanticCustomError(
+            "audio_id", 'Input should be the id of an audio or a relative path such as "audio/welcome.wav"'
+        )
+    return audio
+
+
+def _https(url: str) -> str:
+    """Accept an https address with a host and without a password in it; empty is a draft's."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme == "https" and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        fine = False
+    if not fine or any(char.isspace() for char in url):
+        raise PydanticCustomError(
+            "https_url", 'Input should be an https address such as "https://example.com/welcome.wav"'
+        )
+    return url
+
+
+Text = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(_printable)]
+Label = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+Identifier = Annotated[str, StringConstraints(max_length=100), AfterValidator(_printable)]
+StateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),
+    Field(description="A language tag (BCP 47) such as en-US or ja-JP."),
+]
+Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+Connections = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Identifier | None],
+    Field(
+        validation_alias="exits",
+        serialization_alias="exits",
+        description="For each exit the id of the state it leads to; null or absent ends the call politely.",
+    ),
+]
+RingTime = Annotated[float, Field(ge=1, le=300, description="How long a phone rings, in seconds.")]
+
+
+class _Model(BaseModel):
+    """Frozen, strict and closed: what the document does not know, it refuses."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class Say(_Model):
+    """Text to be spoken, in the flow's language unless it names its own."""
+
+    say: Text
+    language: Language | None = None
+    voice: Voice | None = None
+
+    def sound(self, language: str) -> str:
+        """Give the sound key `say:<language>:<voice>:<text>`; `language` is the flow's."""
+        return f"say:{self.language or language}:{self.voice or ''}:{self.say}"
+
+
+class Audio(_Model):
+    """A sound of the library by its id, or a file by its path from the flow's file."""
+
+    audio: Annotated[
+        str, StringConstraints(max_length=400), AfterValidator(_printable), AfterValidator(_audio_id)
+    ]
+
+    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
+        """Give the sound key `audio:<id>`."""
+        return f"audio:{self.audio}"
+
+
+class Url(_Model):
+    """A sound fetched from an https address."""
+
+    url: Annotated[
+        str, StringConstraints(max_length=2_000), AfterValidator(_printable), AfterValidator(_https)
+    ]
+
+    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
+        """Give the sound key `url:<url>`."""
+        return f"url:{self.url}"
+
+
+def _prompt_kind(prompt: object) -> str | None:
+    """Choose the kind of a prompt by the key it has, so that an error is about that kind alone."""
+    kinds = ("say", "audio", "url")
+    if isinstance(prompt, dict):
+        return next((kind for kind in kinds if kind in prompt), None)
+    return next((kind for kind in kinds if hasattr(prompt, kind)), None)
+
+
+Prompt = Annotated[
+    Annotated[Say, Tag("say")] | Annotated[Audio, Tag("audio")] | Annotated[Url, Tag("url")],
+    Discriminator(
+        _prompt_kind,
+        custom_error_type="prompt_kind",
+        custom_error_message='Input should be a prompt: {"say": text}, {"audio": id} or {"url": address}',
+    ),
+]
+
+
+class _State(_Model):
+    """What every kind of state declares about itself."""
+
+    EXITS: ClassVar[tuple[str, ...]]
+    ENDINGS: ClassVar[tuple[str, ...]] = ()
+
+    def exits(self) -> tuple[str, ...]:
+        """Name the exits which can be connected, in the order the designer shows them."""
+        return self.EXITS
+
+    def outcomes(self) -> tuple[str, ...]:
+        """Name all the ways out: the exits, and the quiet endings which cannot be connected."""
+        return self.EXITS + self.ENDINGS
+
+    def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
+        """Give every prompt the state can play, with the dotted name of its field."""
+        prompt = getattr(self, "prompt", None)
+        return () if prompt is None else (("prompt", prompt),)
+
+    def sounds(self, language: str) -> tuple[str, ...]:
+        """Give the sound key of everything the state can play; `language` is the flow's."""
+        return tuple(dict.fromkeys(prompt.sound(language) for _, prompt in self.prompts()))
+
+
+class Ivr(_State):
+    """A menu: plays its prompt and takes one key. `timeout_s` counts from the end of the prompt."""
+
+    EXITS = (*KEYS, "timeout", "invalid")
+
+    type: Literal["ivr"] = "ivr"
+    label: Label = ""
+    prompt: Prompt
+    timeout_s: Annotated[float, Field(ge=1, le=60, description="Silence after the prompt, in seconds.")] = 5.0
+    attempts: Annotated[int, Field(ge=1, le=10, description="How often the prompt is played at most.")] = 3
+    key_labels: Annotated[dict[str, Label], Field(description="What a key is for, by key.")] = {}
+    connections: Connections = {}
+
+
+class Announcement(_State):
+    """Plays its prompt and goes on."""
+
+    EXITS = ("next",)
+
+    type: Literal["announcement"] = "announcement"
+    label: Label = ""
+    prompt: Prompt
+    connections: Connections = {}
+
+
+class Voicemail(_State):
+    """Plays its prompt and records a message of `max_duration_s` at most (two minutes, says the graph)."""
+
+    EXITS = ("timeout",)
+    ENDINGS = ("recorded",)
+
+    type: Literal["voicemail"] = "voicemail"
+    label: Label = ""
+    prompt: Prompt
+    max_duration_s: Annotated[float, Field(ge=1, description="Longest message, in seconds; 120 at most.")] = (
+        120.0
+    )
+    silence_s: Annotated[float, Field(ge=1, le=120, description="Silence that ends it, in seconds.")] = 5.0
+    beep: bool = True
+    connections: Connections = {}
+
+
+class WaitingLine(_Model):
+    """Where callers wait while the user is on another call."""
+
+    max_waiting: Annotated[int, Field(ge=1, le=1_000, description="Callers who may wait at the same time.")]
+    notice: Prompt | None = None
+    music: Prompt | None = None
+    music_cycles: Annotated[int, Field(ge=1, le=1_000, description="How often the music is played.")] = 1
+
+
+class UserTransfer(_State):
+    """Rings one user; with a waiting line, a caller waits while that user is on another call."""
+
+    EXITS = ("timeout", "unavailable", "busy")
+    ENDINGS = ("answered",)
+
+    type: Literal["user_transfer"] = "user_transfer"
+    label: Label = ""
+    user: Identifier
+    ring_timeout_s: RingTime = 30.0
+    record: bool = False
+    queue: WaitingLine | None = None
+    connections: Connections = {}
+
+    def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
+        """Give the notice and the music of the waiting line."""
+        if self.queue is None:
+            return ()
+        both = (("queue.notice", self.queue.notice), ("queue.music", self.queue.music))
+        return tuple((field, prompt) for field, prompt in both if prompt is not None)
+
+
+class GroupTransfer(_State):
+    """Rings a group: `parallel` all free members at once, `sequential` one after another in line order.
+
+    The ring time is that of the whole wave when parallel, and of each member when sequential.
+    """
+
+    EXITS = ("timeout", "unavailable", "busy")
+    ENDINGS = ("answered",)
+
+    type: Literal["group_transfer"] = "group_transfer"
+    label: Label = ""
+    group: Identifier
+    ringing: Literal["parallel", "sequential"] = "parallel"
+    ring_timeout_s: RingTime = 30.0
+    record: bool = False
+    connections: Connections = {}
+
+
+State = Annotated[Ivr | Announcement | Voicemail | UserTransfer | GroupTransfer, Discriminator("type")]
+Coordinate = Annotated[float, Strict(), Field(ge=-1e6, le=1e6)]
+
+
+class Flow(_Model):
+    """A whole flow: its states, where it starts, and how the designer lays it out."""
+
+    format: Literal["flowengine/1"]
+    name: Label
+    description: Text = ""
+    language: Language = "en-US"
+    goodbye: Annotated[Prompt | None, Field(description="Said before a call ends at an open exit.")] = None
+    start: Identifier | None = None
+    states: dict[StateId, State]
+    layout: dict[StateId, Annotated[tuple[Coordinate, Coordinate], Strict(False)]] = {}
+
+    def sounds(self) -> tuple[str, ...]:
+        """Give every sound key the flow can play, each once, in document order."""
+        own = [self.goodbye.sound(self.language)] if self.goodbye else []
+        inner = [key for state in self.states.values() for key in state.sounds(self.language)]
+        return tuple(dict.fromkeys(own + inner))
+
+    def canonical(self) -> bytes:
+        """Give the bytes which mean this flow: sorted, compact, no layout, defaults or open exits.
+
+        Two documents that behave alike have the same canonical bytes; an optional field added to the format
+        later does not change the bytes of the flows that do not use it.
+        """
+        plain = _plain(self, keep=lambda model, name, field: getattr(model, name) != field.get_default())
+        assert isinstance(plain, dict)
+        plain.pop("layout", None)
+        for state in plain["states"].values():
+            connected = {exit_: to for exit_, to in state.pop("exits", {}).items() if to is not None}
+            if connected:
+                state["exits"] = connected
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def sha256(self) -> str:
+        """Give the digest that names a published version: SHA-256 of `canonical()`, in hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def pretty(self) -> str:
+        """Give the document for people and diffs: fields in the order of the models, one exit a line."""
+        plain = _plain(self, keep=lambda model, name, _: name in model.model_fields_set)
+        return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: object, keep: Callable[[BaseModel, str, FieldInfo], bool]) -> Any:
+    """Give a model as plain JSON, with the fields `keep` chooses; 5.0 is written 5."""
+    match value:
+        case BaseModel():
+            return {
+                (field.serialization_alias or name): _plain(getattr(value, name), keep)
+                for name, field in type(value).model_fields.items()
+                if name in ("type", "format") or field.is_required() or keep(value, name, field)
+            }
+        case dict():
+            return {key: _plain(inner, keep) for key, inner in value.items()}
+        case tuple():
+            return [_plain(inner, keep) for inner in value]
+        case float() if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        case _:
+            return value
+
+
+def parse(value: object) -> Flow:
+    """Make a flow of a JSON value; raises `Invalid` with every problem of its shape at once."""
+    try:
+        return Flow.model_validate(value, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise Invalid(problems_of(error.errors(include_url=False))) from None
+
+
+def load(data: bytes) -> Flow:
+    """Read a flow document; raises `Unreadable` when it is not JSON, `Invalid` when it is not a flow."""
+    return parse(read_json(data))
