@@ -1,0 +1,1 @@
+"""Everything that knows Asterisk: the ARI client, its messages, and the switch built on them."""
