@@ -1,0 +1,11 @@
+"""Announcement: say something and go on."""
+
+from flowengine.call.call import Call
+from flowengine.flow.document import Announcement
+
+
+async def announcement(call: Call, node: Announcement) -> str:
+    """Play the prompt to its end and leave by `next` (product rules, section 3)."""
+    call.answer()
+    await call.play(node.prompt.sound(call.language))
+    return "next"

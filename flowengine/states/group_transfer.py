@@ -1,0 +1,27 @@
+"""Group transfer: ring the members all at once, or one after another in line order."""
+
+from flowengine.call.call import Call
+from flowengine.call.causes import Outcome, exit_after
+from flowengine.flow.document import GroupTransfer
+
+
+async def group_transfer(call: Call, node: GroupTransfer) -> str:
+    """Ring the group; `answered` after the talk, else `timeout`, `unavailable` or `busy` (product rules, 3).
+
+    Parallel is one wave of everybody free. Sequential is a wave for each member, with its own ring time; the
+    desk is asked again before each wave, so a member who became free meanwhile has a turn.
+    """
+    outcomes: list[Outcome] = []
+    tried: tuple[str, ...] = ()
+    while True:
+        offer = await call.offer("group", node.group, node.ringing, tried)
+        if not offer.agents:
+            return exit_after(outcomes, busy=offer.busy)
+        agent, ended = await call.ring(offer.agents, node.ring_timeout_s)
+        if agent is not None:
+            await call.talk(agent, record=node.record)
+            return "answered"
+        outcomes += ended
+        tried += tuple(member.user for member in offer.agents)
+        if node.ringing == "parallel":
+            return exit_after(outcomes, busy=offer.busy)
