@@ -1,0 +1,184 @@
+"""Samples: bring any audio to what a telephone line plays, and measure what came out. pydub stays behind
+this door.
+
+The canonical form is 8 kHz, mono, 16-bit PCM WAV: the one `.wav` Asterisk plays without a converter, and
+the only form that reaches it, so that a crafted upload is never parsed by the switch.
+"""
+
+import math
+import tempfile
+import threading
+import warnings
+import wave
+from array import array
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from recordings import decode, tones, wav
+from recordings.errors import BadAudio, NoSound
+from recordings.files import replacing
+from recordings.wav import duration_ms, repair, trim
+
+__all__ = [
+    "BadAudio",
+    "NoSound",
+    "Sound",
+    "beep",
+    "canonical",
+    "duration_ms",
+    "hold_music",
+    "level_dbfs",
+    "peak_dbfs",
+    "repair",
+    "silence",
+    "tone_level",
+    "trim",
+]
+
+RATE_HZ: Final = decode.RATE_HZ
+LIMIT_MS: Final = 600_000
+"""No prompt and no music is longer than ten minutes, unless the caller of `canonical` says so."""
+TARGET_DBFS: Final = -20.0
+PEAK_DBFS: Final = -1.0
+MAX_GAIN_DB: Final = 12.0
+"""Loudness is only nudged: a whisper stays a whisper, and noise is not blown up."""
+FLOOR_DBFS: Final = -120.0
+SILENT_DBFS: Final = -60.0
+EDGE_BELOW_PEAK_DB: Final = 45.0
+LEAD_MS: Final = 60
+TAIL_MS: Final = 120
+
+_importing = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A canonical WAV file: where, how long (ms), how loud (RMS, dB below full scale)."""
+
+    path: Path
+    duration_ms: int
+    level_dbfs: float
+
+
+def canonical(source: Path, target: Path, limit_ms: int = LIMIT_MS) -> Sound:
+    """Convert any readable audio to canonical form at `target`, atomically.
+
+    Silence at both ends is cut to a breath, loudness is nudged towards `TARGET_DBFS`. Blocks for at most a
+    little over a minute. Raises `BadAudio` (not audio, broken off, too long), `NoSound` (nothing to hear),
+    `ToolMissing`.
+    """
+    with tempfile.TemporaryDirectory(prefix="flowengine-audio-") as room:
+        decoded = Path(room) / "decoded.wav"
+        try:
+            decode.decode(source, decoded, limit_ms)
+            segment = _trimmed(_segment(decoded), source.name)
+        except NoSound as error:
+            raise NoSound(source.name, error.reason, error.mend) from error
+    segment = segment.apply_gain(_gain_db(segment))
+    _write(segment.raw_data, target)
+    return Sound(target, wav.duration_ms(target), _floored(segment.dBFS))
+
+
+def beep(target: Path) -> Sound:
+    """Write the beep that invites a caller to speak."""
+    return _made(tones.beep(), target)
+
+
+def hold_music(target: Path) -> Sound:
+    """Write music for a waiting caller who was given none of the account's own."""
+    return _made(tones.hold_music(), target)
+
+
+def silence(target: Path, length_ms: int) -> Sound:
+    """Write `length_ms` of silence."""
+    return _made(tones.silence(length_ms), target)
+
+
+def level_dbfs(path: Path) -> float:
+    """Loudness (RMS) of a canonical file, in dB below full scale; `FLOOR_DBFS` for silence."""
+    return _floored(_segment(path).dBFS)
+
+
+def peak_dbfs(path: Path) -> float:
+    """The loudest sample of a canonical file, in dB below full scale."""
+    return _floored(_segment(path).max_dBFS)
+
+
+def tone_level(path: Path, hz: float) -> float:
+    """Loudness (RMS) of one frequency in a 16-bit mono file, in dB below full scale: Goertzel, Hann window.
+
+    A sine of full scale has -3 dB, as `level_dbfs` would say of it.
+    """
+    with wave.open(str(path), "rb") as file:
+        if file.getnchannels() != 1 or file.getsampwidth() != 2:
+            raise BadAudio(path.name, "it is not mono 16-bit", "measure the canonical form")
+        rate = file.getframerate()
+        samples = array("h", file.readframes(file.getnframes()))
+    count = len(samples)
+    turn = 2 * math.cos(2 * math.pi * hz / rate)
+    before = last = 0.0
+    for i, sample in enumerate(samples):
+        window = 0.5 - 0.5 * math.cos(2 * math.pi * i / count)
+        before, last = last, sample * window + turn * last - before
+    power = last * last + before * before - turn * last * before
+    # The window halves the amplitude, and half of a real tone's amplitude is in the mirror frequency.
+    amplitude = 4 * math.sqrt(max(0.0, power)) / count / 32_768
+    return FLOOR_DBFS if amplitude <= 0 else max(FLOOR_DBFS, 20 * math.log10(amplitude / math.sqrt(2)))
+
+
+def _trimmed(segment: Any, name: str) -> Any:
+    loudest = float(segment.max_dBFS)
+    if loudest < SILENT_DBFS:
+        raise NoSound(name, "there is nothing but silence in it", "record it again, closer to the microphone")
+    threshold = max(SILENT_DBFS, loudest - EDGE_BELOW_PEAK_DB)
+    leading = _pydub("silence").detect_leading_silence
+    start = leading(segment, silence_threshold=threshold, chunk_size=10)
+    end = len(segment) - leading(segment.reverse(), silence_threshold=threshold, chunk_size=10)
+    return segment[max(0, start - LEAD_MS) : end + TAIL_MS]
+
+
+def _gain_db(segment: Any) -> float:
+    wanted = max(-MAX_GAIN_DB, min(MAX_GAIN_DB, TARGET_DBFS - float(segment.dBFS)))
+    return min(wanted, PEAK_DBFS - float(segment.max_dBFS))
+
+
+def _segment(path: Path) -> Any:
+    """A canonical file as a pydub segment; built from samples, so that pydub starts no program of its own."""
+    header = wav.whole(path)
+    if (header.codec, header.channels, header.rate_hz, header.bits) != (wav.PCM, 1, RATE_HZ, 16):
+        raise BadAudio(path.name, "it is not 8 kHz mono 16-bit PCM", "convert it first")
+    with path.open("rb") as file:
+        file.seek(header.data_at)
+        data = file.read(header.frames * header.frame_bytes)
+    return _pydub("audio_segment").AudioSegment(data=data, sample_width=2, frame_rate=RATE_HZ, channels=1)
+
+
+def _made(samples: array[int], target: Path) -> Sound:
+    _write(samples.tobytes(), target)
+    return Sound(target, wav.duration_ms(target), level_dbfs(target))
+
+
+def _write(data: bytes, target: Path) -> None:
+    with replacing(target) as part, part.open("xb") as file:
+        file.write(wav.header_bytes(len(data), RATE_HZ))
+        file.write(data)
+
+
+def _floored(level: float) -> float:
+    return max(FLOOR_DBFS, float(level))
+
+
+@cache
+def _pydub(name: str) -> ModuleType:
+    """Import a part of pydub when it is first needed: it is slow, and its import warns of things not ours."""
+    with _importing, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name == "silence":
+            from pydub import silence as part
+        else:
+            from pydub import audio_segment as part
+    assert isinstance(part, ModuleType)
+    return part

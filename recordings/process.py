@@ -1,0 +1,64 @@
+"""Run an outside program: no shell, no inherited secrets, no terminal, and never longer than it may take.
+
+Input and output go through files instead of pipes, so that neither a chatty program nor a grandchild that
+keeps a pipe open can hold us up. The program leads its own process group, and the whole group is stopped at
+the time limit.
+"""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from recordings.errors import ToolFailed, ToolMissing
+
+OUTPUT_LIMIT_BYTES: Final = 1_000_000
+COMPLAINT_LIMIT_BYTES: Final = 2_000
+INHERITED: Final = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "ESPEAK_DATA_PATH")
+"""The only variables an outside program sees; passwords and database addresses are not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ended by itself: exit code, what it wrote, and the end of what it complained about."""
+
+    code: int
+    output: str
+    complaint: str
+
+
+def run(argv: Sequence[str], *, seconds: float, mend: str, text: str = "") -> Finished:
+    """Run `argv` with `text` on its standard input, for at most `seconds`.
+
+    Raises `ToolMissing` (with `mend`) when it cannot be started, `ToolFailed` when the time is up.
+    """
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        stdin.write(text.encode("utf-8"))
+        stdin.seek(0)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - an argument list, never a shell line
+                list(argv), stdin=stdin, stdout=out, stderr=err, env=environment, start_new_session=True
+            )
+        except OSError as error:
+            raise ToolMissing(argv[0], f"it cannot be started ({error.strerror})", mend) from error
+        with process:
+            try:
+                code = process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                reason = f"it did not finish within {seconds:g} s and was stopped"
+                raise ToolFailed(argv[0], reason, "try a shorter sound or text") from error
+            finally:
+                if process.poll() is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+        out.seek(0)
+        output = out.read(OUTPUT_LIMIT_BYTES)
+        size = err.seek(0, os.SEEK_END)
+        err.seek(max(0, size - COMPLAINT_LIMIT_BYTES))
+        complaint = err.read()
+    return Finished(code, output.decode("utf-8", "replace"), complaint.decode("utf-8", "replace").strip())
