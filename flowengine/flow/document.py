@@ -9,6 +9,7 @@ Reading is strict: "5" is not a number and 1 is not a bool. Times are in seconds
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -337,9 +338,10 @@ class Flow(_Model):
         return hashlib.sha256(self.canonical()).hexdigest()
 
     def pretty(self) -> str:
-        """Give the document for people and diffs: fields in the order of the models, one exit a line."""
+        """Give the document for people and diffs: fields in the order of the models, a place in one line."""
         plain = _plain(self, keep=lambda model, name, _: name in model.model_fields_set)
-        return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(plain, indent=2, ensure_ascii=False)
+        return re.sub(r"\[\n +([-+.e0-9]+),\n +([-+.e0-9]+)\n +\]", r"[\1, \2]", text) + "\n"
 
 
 def _plain(value: object, keep: Callable[[BaseModel, str, FieldInfo], bool]) -> Any:

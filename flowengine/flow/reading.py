@@ -19,11 +19,11 @@ MAX_DEPTH = 32
 MAX_PROBLEMS = 1_000
 
 
-class Unreadable(Exception):  # noqa: N818 - reads as a verdict
+class Unreadable(Exception):
     """The bytes are not a JSON document at all; the message names the mend."""
 
 
-class Invalid(Exception):  # noqa: N818 - reads as a verdict
+class Invalid(Exception):
     """The JSON is not a flow document; `problems` holds every reason at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

@@ -1,0 +1,1 @@
+"""Tests of flow documents: shape, rules, paths, differences, schema."""
