@@ -206,7 +206,11 @@ class _State(_Model):
 
 
 class Ivr(_State):
-    """A menu: plays its prompt and takes one key. `timeout_s` counts from the end of the prompt."""
+    """A menu: plays its prompt and takes one key. `timeout_s` counts from the end of the prompt.
+
+    A key without a connection counts as wrong: the menu is played again, `attempts` times in all, and then
+    left by `invalid`, or by `timeout` when `invalid` is open.
+    """
 
     EXITS = (*KEYS, "timeout", "invalid")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from flowengine.flow.content import Directory, content_problems, prompt_problems
-from flowengine.flow.document import KEYS, Flow, Ivr, State
+from flowengine.flow.document import KEYS, Announcement, Flow, Ivr, State, Voicemail
 from flowengine.flow.problems import Problem, pointer, problem
 
 __all__ = ["MAX_INCOMING", "Directory", "Edges", "Loop", "connected", "loops", "problems", "reachable"]
@@ -150,29 +150,21 @@ def _connections(flow: Flow, name: str, state: State) -> Iterator[Problem]:
 
 
 def _open_exits(flow: Flow, name: str, state: State) -> Iterator[Problem]:
-    """Warn where a call can end without a word. An announcement and a voicemail have said theirs."""
+    """Warn where a call ends without a word of the flow. An announcement and a voicemail have said theirs.
 
-    def warning(code: str, exit_: str, message: str) -> Problem:
-        at = pointer("states", name, "exits", exit_)
-        return problem(code, f'state "{name}", exit "{exit_}": {message}', state=name, exit=exit_, pointer=at)
-
-    def is_open(exit_: str) -> bool:
-        return state.connections.get(exit_) is None
-
-    match state.type:
-        case "announcement" | "voicemail":
-            return
-        case "ivr":
-            if not is_open("timeout") and is_open("invalid"):
-                message = "callers who press wrong keys are hung up on: connect it where timeout leads"
-                yield warning("invalid_not_connected", "invalid", message)
-            silent = ["timeout"]
-        case "user_transfer" | "group_transfer":
-            silent = list(state.exits())
-    if flow.goodbye is None:
-        for exit_ in filter(is_open, silent):
-            message = "the call ends here without a word: connect it, or give the flow a goodbye"
-            yield warning("dead_end", exit_, message)
+    A menu without a connected `invalid` sends wrong keys to `timeout`, so only that one counts there.
+    """
+    if flow.goodbye is not None or isinstance(state, Announcement | Voicemail):
+        return
+    ends = ("timeout",) if isinstance(state, Ivr) else state.exits()
+    for exit_ in ends:
+        if state.connections.get(exit_) is None:
+            message = (
+                f'state "{name}", exit "{exit_}": calls end here, and the flow has no goodbye of its own: connect'
+                " it, or write a goodbye"
+            )
+            at = pointer("states", name, "exits", exit_)
+            yield problem("dead_end", message, state=name, exit=exit_, pointer=at)
 
 
 def _loop_problems(edges: Edges, start: str | None) -> Iterator[Problem]:

@@ -122,13 +122,8 @@ CODES: dict[str, Rule] = {
     # Advice: told by `graph.problems`, never in the way of publishing.
     "dead_end": Rule(
         "warning",
-        "A call can end at an open exit, and the flow has no goodbye to be said then.",
+        "A call can end at an open exit of a menu or transfer, and the flow has no goodbye of its own.",
         "Connect the exit, or give the flow a goodbye.",
-    ),
-    "invalid_not_connected": Rule(
-        "warning",
-        "A menu goes on after silence, but ends the call of those who press wrong keys.",
-        "Connect the exit invalid where timeout leads.",
     ),
     "no_keys": Rule("warning", "A menu has no connected key.", "Connect a key, or use an announcement."),
     "unused_key_label": Rule(
