@@ -44,7 +44,7 @@ LIMIT_MS: Final = 600_000
 TARGET_DBFS: Final = -20.0
 PEAK_DBFS: Final = -1.0
 MAX_GAIN_DB: Final = 12.0
-"""Loudness is only nudged: a whisper stays a whisper, and noise is not blown up."""
+"""Loud sound comes down to the target; quiet sound is only nudged up, so that noise is not blown up with it."""
 FLOOR_DBFS: Final = -120.0
 SILENT_DBFS: Final = -60.0
 EDGE_BELOW_PEAK_DB: Final = 45.0
@@ -141,8 +141,7 @@ def _trimmed(segment: Any, name: str) -> Any:
 
 
 def _gain_db(segment: Any) -> float:
-    wanted = max(-MAX_GAIN_DB, min(MAX_GAIN_DB, TARGET_DBFS - float(segment.dBFS)))
-    return min(wanted, PEAK_DBFS - float(segment.max_dBFS))
+    return min(MAX_GAIN_DB, TARGET_DBFS - float(segment.dBFS), PEAK_DBFS - float(segment.max_dBFS))
 
 
 def _segment(path: Path) -> Any:
@@ -156,8 +155,8 @@ def _segment(path: Path) -> Any:
     return _pydub("audio_segment").AudioSegment(data=data, sample_width=2, frame_rate=RATE_HZ, channels=1)
 
 
-def _made(samples: array[int], target: Path) -> Sound:
-    _write(samples.tobytes(), target)
+def _made(samples: bytes, target: Path) -> Sound:
+    _write(samples, target)
     return Sound(target, wav.duration_ms(target), level_dbfs(target))
 
 

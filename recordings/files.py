@@ -18,9 +18,9 @@ def part_of(target: Path) -> Path:
 
 def settle(part: Path, target: Path) -> None:
     """Make `part` durable and let it take the place of `target`."""
-    _flush(part)
+    flush(part)
     part.replace(target)
-    _flush(target.parent)
+    flush(target.parent)
 
 
 @contextmanager
@@ -34,7 +34,8 @@ def replacing(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

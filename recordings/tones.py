@@ -1,11 +1,13 @@
 """Sound made of numbers: the beep before a message, silence, and music for a waiting caller.
 
 Everything is computed, so it is the same everywhere and nobody's property. Levels leave room below full
-scale, as a telephone line clips early.
+scale, as a telephone line clips early. Samples are 16-bit little-endian at 8 kHz, as WAV has them.
 """
 
 import math
+import sys
 from array import array
+from collections.abc import Iterable
 from itertools import cycle, islice
 from typing import Final
 
@@ -28,29 +30,28 @@ MUSIC_HZ: Final = (
 MUSIC_ROUNDS: Final = 2
 
 
-def silence(duration_ms: int) -> array[int]:
+def silence(duration_ms: int) -> bytes:
     """`duration_ms` of nothing."""
-    return array("h", bytes(2 * _samples(duration_ms)))
+    return bytes(2 * _samples(duration_ms))
 
 
-def tone(hz: float, duration_ms: int, amplitude: float) -> array[int]:
+def tone(hz: float, duration_ms: int, amplitude: float) -> bytes:
     """A sine of `amplitude` (0 to 1), with short fades so that it does not click."""
     count = _samples(duration_ms)
     fade = max(1, _samples(FADE_MS))
     step = 2 * math.pi * hz / RATE_HZ
     peak = FULL_SCALE * amplitude
-    return array(
-        "h",
-        (round(peak * min(1.0, i / fade, (count - 1 - i) / fade) * math.sin(step * i)) for i in range(count)),
+    return _packed(
+        round(peak * min(1.0, i / fade, (count - 1 - i) / fade) * math.sin(step * i)) for i in range(count)
     )
 
 
-def beep() -> array[int]:
+def beep() -> bytes:
     """The sign to speak now."""
     return tone(BEEP_HZ, BEEP_MS, BEEP_AMPLITUDE)
 
 
-def hold_music() -> array[int]:
+def hold_music() -> bytes:
     """About 19 s of plucked broken chords, each note ringing on into the next two."""
     step = _samples(NOTE_MS)
     notes = list(islice(cycle(MUSIC_HZ), MUSIC_ROUNDS * len(MUSIC_HZ)))
@@ -62,7 +63,14 @@ def hold_music() -> array[int]:
             strike = min(1.0, i / 40) * math.exp(-3.0 * i / step) * (1.0 - i / (3 * step))
             # The tail of the last notes rings into the beginning: played again and again, there is no gap.
             mix[(number * step + i) % length] += strike * math.sin(turn * i)
-    return array("h", (round(FULL_SCALE * MUSIC_AMPLITUDE * max(-2.0, min(2.0, value))) for value in mix))
+    return _packed(round(FULL_SCALE * MUSIC_AMPLITUDE * max(-2.0, min(2.0, value))) for value in mix)
+
+
+def _packed(samples: Iterable[int]) -> bytes:
+    packed = array("h", samples)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
 
 
 def _samples(duration_ms: int) -> int:
