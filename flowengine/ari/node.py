@@ -34,7 +34,7 @@ CLI_TIMEOUT_S = 10.0
 class AsteriskNode:
     """A running Asterisk. ``async with AsteriskNode(settings) as node: ...`` or `start` and `stop`.
 
-    The process gets SIGTERM when its starter dies, so an aborted test or demo leaves no Asterisk behind. Where
+    The process gets SIGTERM when its starter dies, so an aborted test or demo leaves no Asterisk. Where
     calls must outlive a crash of the engine, Asterisk runs as a service of its own (deploy/asterisk).
     """
 
@@ -156,8 +156,8 @@ class AsteriskNode:
             await asyncio.sleep(0.05)
 
     async def _wait_for_ari(self) -> None:
-        auth = aiohttp.BasicAuth(self.settings.ari_user, self.settings.ari_password)
-        async with aiohttp.ClientSession(auth=auth) as http:
+        login = aiohttp.encode_basic_auth(self.settings.ari_user, self.settings.ari_password)
+        async with aiohttp.ClientSession(headers={"Authorization": login}) as http:
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     async with http.get(f"{self.settings.ari_url}/asterisk/info") as answer:

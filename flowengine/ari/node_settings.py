@@ -55,7 +55,7 @@ class SipUser:
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """Everything that differs from one Asterisk node to the next; `local_settings` fills it in on loopback."""
+    """Everything that differs from one node to the next; `local_settings` fills it in on loopback."""
 
     directory: Path
     """Where the node keeps configuration, recordings, logs and its control socket. Made if missing."""
