@@ -71,6 +71,7 @@ class Media(asyncio.DatagramProtocol):
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._peer: tuple[str, int] | None = None
+        self._peers: set[object] = set()
         self._transport: asyncio.DatagramTransport | None = None
         self._sender: asyncio.Task[None] | None = None
         self.port = 0
@@ -96,8 +97,9 @@ class Media(asyncio.DatagramProtocol):
             self._transport.close()
 
     def aim(self, host: str, port: int) -> None:
-        """Send to this address from now on."""
+        """Send to this address from now on, and listen to it."""
         self._peer = (host, port)
+        self._peers.add(self._peer)
 
     def rest(self) -> None:
         """Send nothing more."""
@@ -143,6 +145,8 @@ class Media(asyncio.DatagramProtocol):
         return len(self._heard)
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+        if addr not in self._peers:
+            return  # the rest of a call that had this port before us
         if len(data) > 12 and data[0] >> 6 == 2 and data[1] & 0x7F == ULAW:
             timestamp, source = struct.unpack_from("!II", data, 4)
             at = asyncio.get_running_loop().time()
