@@ -49,10 +49,10 @@ class Sounds:
             return None
         for name in (sound, text):
             if name in self._lengths_s:
-                return int(self._lengths_s[name] * SECOND)
+                return round(self._lengths_s[name] * SECOND)
         for prefix, seconds in BUILTIN_S.items():
             if sound == prefix or sound.startswith(prefix + ":"):
-                return int(seconds * SECOND)
+                return round(seconds * SECOND)
         if sound.startswith("say:"):
-            return int(max(SHORTEST_S, len(text) * PER_CHARACTER_S) * SECOND)
-        return int(LIBRARY_S * SECOND)
+            return round(max(SHORTEST_S, len(text) * PER_CHARACTER_S) * SECOND)
+        return round(LIBRARY_S * SECOND)

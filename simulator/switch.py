@@ -1,0 +1,256 @@
+"""The Switch port over the simulated world, in process: commands in, events out, no JSON in between."""
+
+import io
+import wave
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+
+from flowengine.call import causes, commands, events
+from flowengine.call.commands import SwitchCommand
+from flowengine.call.events import CALLER, SECOND, Event
+from flowengine.ports import Arrival, RecordingMissing, SwitchListener
+from simulator.things import Gone, Leg, Observer, Playback, Recording, Refused, Unreachable
+from simulator.world import World
+
+SAMPLE_RATE: Final = 8_000
+ONE_CHUNK_S: Final = 10
+
+
+class _Line:
+    """An adopted call: where its short ids are found in the world."""
+
+    __slots__ = ("call", "caller", "prefix")
+
+    def __init__(self, call: str, caller: str) -> None:
+        self.call = call
+        self.caller = caller
+        self.prefix = call + "."
+
+    def leg(self, short: str) -> str:
+        return self.caller if short == CALLER else self.prefix + short
+
+
+class WorldSwitch(Observer):
+    """One operator of one world. Things of the world carry `(call, short id)` as their tag."""
+
+    def __init__(self, world: World, listener: SwitchListener) -> None:
+        self.world = world
+        world.observer = self
+        self._listener = listener
+        self._lines: dict[str, _Line] = {}
+        self._do: dict[type, Callable[[_Line, Any], None]] = {
+            commands.Answer: self._answer,
+            commands.Ring: self._ring,
+            commands.StopRing: self._stop_ring,
+            commands.HangUp: self._hang_up,
+            commands.Dial: self._dial,
+            commands.Play: self._play,
+            commands.StopPlay: self._stop_play,
+            commands.Record: self._record,
+            commands.StopRecord: self._stop_record,
+            commands.OpenBridge: self._open_bridge,
+            commands.Join: self._join,
+            commands.CloseBridge: self._close_bridge,
+        }
+
+    # The port
+
+    def adopt(self, arrival: Arrival, call: str) -> None:
+        """From now on this inbound leg is the caller of `call`. One that is gone already has hung up."""
+        self._lines[call] = _Line(call, arrival.channel)
+        leg = self.world.legs.get(arrival.channel)
+        if leg is not None:
+            leg.tag = (call, CALLER)
+        else:
+            self._tell_soon(call, events.LegHungUp(self.world.now, CALLER, causes.NORMAL))
+
+    def reject(self, arrival: Arrival, cause: int) -> None:
+        """End an inbound leg before it is answered."""
+        if arrival.channel in self.world.legs:
+            self.world.hang_up(arrival.channel, cause)
+
+    def perform(self, call: str, commands: Sequence[SwitchCommand]) -> None:
+        """Carry out commands in this order; what fails comes back as an event."""
+        line = self._lines.get(call)
+        if line is not None:
+            do = self._do
+            for command in commands:
+                do[type(command)](line, command)
+
+    def release(self, call: str) -> None:
+        """Forget a call that is done; what is still told of it goes nowhere."""
+        self._lines.pop(call, None)
+
+    async def fetch(self, call: str, recording: str) -> AsyncIterator[bytes]:
+        """Read a finished recording: as much silence as it is long, as a WAV file."""
+        stored = self.world.stored.get(f"{call}.{recording}")
+        if stored is None:
+            raise RecordingMissing(recording)
+        yield silence(stored.duration_us)
+
+    async def discard(self, call: str, recording: str) -> None:
+        """Delete a finished recording; one that is not there is deleted already."""
+        self.world.stored.pop(f"{call}.{recording}", None)
+
+    # Commands
+
+    def _answer(self, line: _Line, command: commands.Answer) -> None:
+        self._of_leg(line, self.world.answer, command.leg)
+
+    def _ring(self, line: _Line, command: commands.Ring) -> None:
+        self._of_leg(line, self.world.ring, command.leg)
+
+    def _stop_ring(self, line: _Line, command: commands.StopRing) -> None:
+        self._of_leg(line, self.world.stop_ring, command.leg)
+
+    def _hang_up(self, line: _Line, command: commands.HangUp) -> None:
+        leg_id = line.leg(command.leg)
+        if leg_id in self.world.legs:  # else it is done, and was told
+            self.world.hang_up(leg_id, command.cause)
+
+    def _of_leg(self, line: _Line, ask: Callable[[str], None], short: str) -> None:
+        try:
+            ask(line.leg(short))
+        except Refused as refused:
+            self._failed(line, short, refused)
+
+    def _dial(self, line: _Line, command: commands.Dial) -> None:
+        try:
+            leg = self.world.dial(
+                line.prefix + command.leg,
+                command.endpoint,
+                caller=command.caller,
+                caller_name=command.caller_name,
+                timeout_us=int(command.timeout_s * SECOND),
+            )
+        except Unreachable:
+            absent = events.LegHungUp(self.world.now, command.leg, causes.SUBSCRIBER_ABSENT)
+            self._tell_soon(line.call, absent)
+        except Refused:
+            pass  # the same id is the same leg: it is being dialled
+        else:
+            leg.tag = (line.call, command.leg)
+
+    def _play(self, line: _Line, command: commands.Play) -> None:
+        try:
+            playback = self.world.play(line.prefix + command.playback, line.leg(command.leg), command.sound)
+        except Gone as gone:
+            self._failed(line, command.playback, gone)
+        except Refused:
+            pass  # the same id is the same sound: it is being played
+        else:
+            playback.tag = (line.call, command.playback)
+
+    def _stop_play(self, line: _Line, command: commands.StopPlay) -> None:
+        playback_id = line.prefix + command.playback
+        if playback_id in self.world.playbacks:
+            self.world.stop_play(playback_id)
+
+    def _record(self, line: _Line, command: commands.Record) -> None:
+        try:
+            recording = self.world.record(
+                line.prefix + command.recording,
+                line.leg(command.on),
+                limit_us=int(command.limit_s * SECOND),
+                silence_us=int(command.silence_s * SECOND),
+                end_on=command.end_on,
+            )
+        except Gone as gone:
+            self._failed(line, command.recording, gone)
+        except Refused:
+            pass  # the same id is the same recording: it is being made, or is there
+        else:
+            recording.tag = (line.call, command.recording)
+
+    def _stop_record(self, line: _Line, command: commands.StopRecord) -> None:
+        recording_id = line.prefix + command.recording
+        if recording_id in self.world.recordings:
+            self.world.stop_record(recording_id)
+
+    def _open_bridge(self, line: _Line, command: commands.OpenBridge) -> None:
+        self.world.open_bridge(line.prefix + command.bridge).tag = (line.call, command.bridge)
+
+    def _join(self, line: _Line, command: commands.Join) -> None:
+        try:
+            self.world.join(line.prefix + command.bridge, line.leg(command.leg))
+        except Refused as refused:
+            self._failed(line, command.bridge, refused)
+
+    def _close_bridge(self, line: _Line, command: commands.CloseBridge) -> None:
+        bridge_id = line.prefix + command.bridge
+        if bridge_id in self.world.bridges:
+            self.world.close_bridge(bridge_id)
+
+    def _failed(self, line: _Line, short: str, refused: Refused) -> None:
+        self._tell_soon(line.call, events.CommandFailed(self.world.now, short, str(refused)))
+
+    # Happenings
+
+    def arrived(self, leg: Leg) -> None:
+        """Report an inbound leg."""
+        self._listener.arrived(Arrival(leg.id, leg.number, leg.caller, leg.caller_name))
+
+    def reachable(self, endpoint: str, is_reachable: bool) -> None:
+        """Report a telephone in or out of reach."""
+        self._listener.reachable(endpoint, is_reachable)
+
+    def leg_ringing(self, leg: Leg) -> None:
+        """Report it to the call."""
+        call, name = leg.tag
+        self._tell(call, events.LegRinging(self.world.now, name))
+
+    def leg_answered(self, leg: Leg) -> None:
+        """Report it to the call."""
+        if leg.tag is not None:
+            call, name = leg.tag
+            self._tell(call, events.LegAnswered(self.world.now, name))
+
+    def leg_hung_up(self, leg: Leg, cause: int) -> None:
+        """Report it to the call, if a call has adopted the leg."""
+        if leg.tag is not None:
+            call, name = leg.tag
+            self._tell(call, events.LegHungUp(self.world.now, name, cause))
+
+    def digit(self, leg: Leg, digit: str, duration_us: int) -> None:  # noqa: ARG002 - the port's signature
+        """Report it to the call."""
+        if leg.tag is not None:
+            call, name = leg.tag
+            self._tell(call, events.DigitPressed(self.world.now, name, digit))
+
+    def playback_ended(self, playback: Playback, ok: bool) -> None:
+        """Report it to the call."""
+        call, name = playback.tag
+        self._tell(call, events.PlaybackEnded(self.world.now, name, ok))
+
+    def recording_ended(self, recording: Recording) -> None:
+        """Report it to the call."""
+        call, name = recording.tag
+        talking_us = recording.talking_us
+        self._tell(
+            call,
+            events.RecordingEnded(
+                self.world.now,
+                name,
+                recording.duration_us // 1_000,
+                True,
+                None if talking_us is None else talking_us // 1_000,
+            ),
+        )
+
+    def _tell(self, call: str, event: Event) -> None:
+        if call in self._lines:
+            self._listener.happened(call, event)
+
+    def _tell_soon(self, call: str, event: Event) -> None:
+        self.world.soon(self._tell, call, event)
+
+
+def silence(length_us: int) -> bytes:
+    """A WAV file of silence: 8 kHz, 16 bit, mono."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE)
+        out.writeframes(bytes(2 * (length_us * SAMPLE_RATE // SECOND)))
+    return made.getvalue()
