@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -92,7 +92,8 @@ class RecordingLibrary:
             return await asyncio.to_thread(self._finish, recording_id, part, target, limit_ms)
         finally:
             self._arriving.discard(recording_id)
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
     async def find(self, recording_id: str) -> Kept:
         """What is kept under an id. Raises `RecordingMissing`."""

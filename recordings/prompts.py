@@ -12,7 +12,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
@@ -145,13 +146,17 @@ class PromptLibrary:
                     target = self._target(sound, key)
                     if known := _known(target):
                         return known
-                    self._speech.speak(text, language, voice, room / "speech")
-                    return _converted(room / "speech", target, keys.shown(key))
+                    # Named .wav, for programs that choose a format by the name.
+                    spoken = room / "speech.wav"
+                    self._speech.speak(text, language, voice, spoken)
+                    with _about(keys.shown(key)):
+                        return _of(audio.canonical(spoken, target))
                 case Audio(id):
                     # A copy, so that what is hashed is what is converted, whatever becomes of the upload meanwhile.
-                    source = _copied(located(self._audio_root, id), room / "source")
-                    target = self._target(sound, key, _sha256(source))
-                    return _known(target) or _converted(source, target, f"audio {id!r}")
+                    with _about(f"audio {id!r}"):
+                        source = _copied(located(self._audio_root, id), room / "source")
+                        target = self._target(sound, key, _sha256(source))
+                        return _known(target) or _of(audio.canonical(source, target))
                 case Made(name):
                     target = self._target(sound, key)
                     made = {"beep": audio.beep, "hold-music": audio.hold_music}[name]
@@ -210,9 +215,11 @@ def _copied(source: Path, target: Path) -> Path:
     return target
 
 
-def _converted(source: Path, target: Path, name: str) -> Rendered:
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Name the sound as the flow does, and not by a file that nobody has heard of."""
     try:
-        return _of(audio.canonical(source, target))
+        yield
     except BadAudio as error:
         raise type(error)(name, error.reason, error.mend) from error
 

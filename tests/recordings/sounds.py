@@ -72,4 +72,4 @@ class ToneSpeech(Speech):
 
     def speak(self, text: str, language: str, voice: str, target: Path) -> None:
         self.spoken.append((text, language, voice))
-        wav_file(target, sine(16_000, 0.1 * len(text), (600.0, 0.3)), 16_000)
+        wav_file(target, sine(8_000, 0.1 * len(text), (600.0, 0.3)))

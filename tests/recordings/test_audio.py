@@ -70,7 +70,7 @@ def test_silence_at_the_ends_is_cut_and_a_pause_inside_stays(tmp_path: Path) -> 
     assert abs(sound.duration_ms - (400 + 700 + 400 + audio.LEAD_MS + audio.TAIL_MS)) <= 30
 
 
-@pytest.mark.parametrize("kind", ["flac", "mp3", "ogg", "m4a", "aiff", "au", "webm"])
+@pytest.mark.parametrize("kind", ["flac", "mp3", "ogg", "m4a", "webm"])
 def test_common_formats_are_read(tmp_path: Path, kind: str) -> None:
     plain = wav_file(tmp_path / "in.wav", sine(16_000, 0.5, (1_000, 0.3)), 16_000)
     sound = audio.canonical(ffmpeg(plain, tmp_path / f"in.{kind}"), tmp_path / "out.wav")
@@ -133,7 +133,7 @@ def test_a_missing_file_is_bad_audio_too(tmp_path: Path) -> None:
 
 def test_a_cut_off_upload_of_another_format_is_refused(tmp_path: Path) -> None:
     plain = wav_file(tmp_path / "in.wav", sine(16_000, 2.0, (1_000, 0.3), (1_730, 0.1)), 16_000)
-    for kind in ("flac", "m4a", "aiff"):
+    for kind in ("flac", "m4a"):
         whole = ffmpeg(plain, tmp_path / f"in.{kind}", "-movflags", "faststart" if kind == "m4a" else "0")
         cut = tmp_path / f"cut.{kind}"
         cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
