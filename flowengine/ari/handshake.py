@@ -23,7 +23,7 @@ Transport: TypeAlias = Literal["websocket", "http"]
 
 def credentials(settings: AriSettings) -> dict[str, str]:
     """The header that says who we are. Never `?api_key=`: addresses end up in logs, headers do not."""
-    return {"Authorization": aiohttp.BasicAuth(settings.username, settings.password, "utf-8").encode()}
+    return {"Authorization": aiohttp.encode_basic_auth(settings.username, settings.password, "utf-8")}
 
 
 async def open_websocket(
@@ -33,7 +33,7 @@ async def open_websocket(
     stats: AriStats,
     on_event: Callable[[AnyEvent], None],
 ) -> AriConnection:
-    """A live connection on our application, or `AriUnavailable` / `AriRefused` saying what to mend."""
+    """A live connection on our application, or `AriUnavailable` saying what to mend."""
     target = build("GET", "events", {"app": settings.app, "subscribeAll": False})
     try:
         async with asyncio.timeout(settings.connect_timeout_s):
@@ -44,7 +44,7 @@ async def open_websocket(
                 max_msg_size=settings.max_frame_bytes,
             )
     except aiohttp.WSServerHandshakeError as error:
-        raise AriRefused(error.status, _mend(error.status, settings)) from None
+        raise AriUnavailable(_mend(error.status, settings)) from None
     except TimeoutError:
         raise AriUnavailable(
             f"Asterisk at {settings.url} did not answer within {settings.connect_timeout_s:g} s"

@@ -75,8 +75,7 @@ class AriLink:
             self.http = HttpRest(session, self._settings, self.stats)
             try:
                 while True:
-                    wait_s = await self._one_connection(session, clock)
-                    await pause(clock, wait_s)
+                    await pause(clock, await self._one_connection(session, clock))
             finally:
                 await self.http.close()
                 self.http = None
@@ -88,6 +87,10 @@ class AriLink:
             connection = await open_websocket(session, self._settings, clock, self.stats, self._on_event)
         except AriError as error:
             self._complain(str(error))
+            return self._backoff.next()
+        except Exception as error:  # the loop that keeps the line up must outlive every surprise
+            log.error("ari.connect_fault", error=type(error).__name__, stack=stack_of(error))
+            self._complain(f"connecting met a fault in this engine: {type(error).__name__}")
             return self._backoff.next()
         self.connection = connection
         ready_at: float | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -34,11 +34,11 @@ class AriRequest:
 
 @dataclass(frozen=True, slots=True)
 class AriResponse:
-    """Asterisk's answer: `content` is undecoded, as most answers are never looked into."""
+    """Asterisk's answer: `content` is undecoded, as most answers are never looked into, and never shown."""
 
     status: int
     reason: str = ""
-    content: bytes | str = b""
+    content: bytes | str = field(default=b"", repr=False)
 
     @property
     def body(self) -> Any:

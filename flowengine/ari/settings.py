@@ -72,5 +72,5 @@ class AriSettings:
 
     @property
     def rest_url(self) -> str:
-        """The root of the REST resources, without a slash at its end."""
-        return f"{self.url.rstrip('/')}/ari"
+        """The root of the REST resources, without a slash at its end; `url` may name it or the server."""
+        return f"{self.url.rstrip('/').removesuffix('/ari')}/ari"
