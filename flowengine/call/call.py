@@ -138,6 +138,8 @@ class Call:
         self._things: dict[str, Thing] = {CALLER: self.caller_leg}
         self._agents: dict[str, bool] = {}
         """Agents reserved for this call, and whether they have answered."""
+        self._answers_heard: set[str] = set()
+        """Requests the desk has answered with agents: a repeated answer must not give them back."""
         self._counter = 0
 
     # What a state may do
@@ -524,12 +526,18 @@ class Call:
             self.out.append(keep)
 
     def _offered(self, event: AgentsOffered) -> None:
+        """Reserve whom we asked for; give back whom we do not want any more. The first answer counts."""
+        if event.request in self._answers_heard:
+            return
+        self._answers_heard.add(event.request)
         request = self._things.get(event.request)
         wanted = isinstance(request, Request) and not request.abandoned
         for agent in event.agents:
-            if wanted and agent.user not in self._agents:
+            if agent.user in self._agents:
+                continue
+            if wanted:
                 self._agents[agent.user] = False
-            elif not wanted:
+            else:
                 self.out.append(commands.AgentReleased(agent.user, "cancelled"))
         if isinstance(request, Request):
             request.answer = event
