@@ -423,7 +423,7 @@ class Call:
             self.out.append(commands.Ring(CALLER))
 
     def _stop_ringing(self) -> None:
-        if self._ringing and self._answering:
+        if self._ringing and self._answering and self.caller_leg.open:
             self._ringing = False
             self.out.append(commands.StopRing(CALLER))
 
