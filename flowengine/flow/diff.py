@@ -6,13 +6,13 @@ labels is told too, but does not touch calls, and `routing_changed` says so.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from flowengine.flow.document import Flow, State
 
 Kind = Literal["flow_changed", "state_added", "state_removed", "state_changed", "rewired", "moved"]
 
-UNHEARD: Final = frozenset({"name", "description", "label", "key_labels", "layout"})
+UNHEARD: Final = frozenset({"name", "description", "label", "key_labels"})
 """Fields no caller can notice."""
 
 
@@ -30,7 +30,15 @@ class Change:
     @property
     def touches_calls(self) -> bool:
         """Whether a call can run differently: another way, another time, another sound."""
-        return self.kind != "moved" and (self.field or "").partition(".")[0] not in UNHEARD
+        match self.kind:
+            case "state_added" | "state_removed" | "rewired":
+                return True
+            case "flow_changed" | "state_changed":
+                return (self.field or "").partition(".")[0] not in UNHEARD
+            case "moved":
+                return False
+            case _:
+                assert_never(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,9 @@ def _https(url: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(_printable)]
 Label = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
 Identifier = Annotated[str, StringConstraints(max_length=100), AfterValidator(_printable)]
-StateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+StateId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$"), Field(description="1 to 64 of a-z, 0-9, _ and -.")
+]
 Language = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),

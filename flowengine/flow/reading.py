@@ -1,8 +1,8 @@
 """From bytes to a JSON value, and from pydantic's complaints to problems.
 
 A flow document comes from people, files and the network, so nothing in it is trusted: size and nesting are
-bounded, and what JSON leaves open (duplicate keys, NaN) is refused instead of guessed. `document.load` is
-the door; this file is the part of it which does not know what a flow is.
+bounded, and what JSON leaves open (duplicate keys, NaN, half surrogate pairs) is refused instead of guessed.
+`document.load` is the door; this file is the part of it which does not know what a flow is.
 """
 
 import json
@@ -67,6 +67,10 @@ def read_json(data: bytes) -> object:
         raise Unreadable("the document holds a number with thousands of digits: correct it") from None
     if _deeper_than(value, MAX_DEPTH):
         raise too_deep
+    if "\\u" in text and _has_half_pair(value):
+        raise Unreadable(
+            "the document holds half of a surrogate pair (an escape such as \\ud800): correct it"
+        )
     return value
 
 
@@ -85,10 +89,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise Unreadable(f"the document holds {name}, which is not a number in JSON: write a number")
 
 
+def _has_half_pair(value: object) -> bool:
+    """Tell whether some text cannot be written in UTF-8, which only an escape can bring about."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _deeper_than(value: object, limit: int) -> bool:
     """Tell whether containers are nested deeper than `limit`, without recursion, level by level."""
     level: list[object] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         level = [
             inner
             for outer in level
@@ -111,6 +124,19 @@ _CODES = {
     "union_tag_invalid": "unknown_state_type",
     "union_tag_not_found": "missing_field",
 }
+
+_WORDS = {
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "dict_type": "should be an object",
+    "tuple_type": "should be a list of two numbers",
+    "string_type": "should be a text in quotes",
+    "bool_type": "should be true or false",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
+    "string_unicode": "should be a text without halves of surrogate pairs",
+}
+"""What pydantic says in the words of Python, in the words of JSON."""
 
 
 def problems_of(errors: Iterable[ErrorDetails]) -> list[Problem]:
@@ -151,10 +177,11 @@ def _sentence(error: ErrorDetails) -> str:
             return f"{_shown(str(ctx['tag']))} is no type of state: use one of {ctx['expected_tags']}"
         case "union_tag_not_found":
             return 'a state needs a type, such as "ivr": add it'
+        case "string_pattern_mismatch" if error["loc"][-1] == "[key]":
+            return "the id of a state is 1 to 64 of the characters a-z, 0-9, _ and -: rename it"
         case _:
-            got = error["input"]
-            sentence = error["msg"].removeprefix("Input ").removeprefix("String ")
-            return f"{sentence}, and not {_shown(got)}: correct it"
+            told = error["msg"].removeprefix("Input ").removeprefix("String ")
+            return f"{_WORDS.get(error['type'], told)}, and not {_shown(error['input'])}: correct it"
 
 
 def _document_path(loc: tuple[int | str, ...]) -> list[int | str]:
