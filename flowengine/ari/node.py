@@ -160,7 +160,7 @@ class AsteriskNode:
         async with aiohttp.ClientSession(headers={"Authorization": login}) as http:
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
-                    async with http.get(f"{self.settings.ari_url}/asterisk/info") as answer:
+                    async with http.get(f"{self.settings.ari_url}/ari/asterisk/info") as answer:
                         if answer.status == 200:
                             return
                         raise NodeError(

@@ -76,8 +76,8 @@ class NodeSettings:
 
     @property
     def ari_url(self) -> str:
-        """Base of every ARI request, without a slash at the end."""
-        return f"http://{self.host}:{self.http_port}/ari"
+        """Asterisk's HTTP address, without ``/ari``: what the ARI client wants as its ``url``."""
+        return f"http://{self.host}:{self.http_port}"
 
     @property
     def spool(self) -> Path:

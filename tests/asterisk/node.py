@@ -51,7 +51,7 @@ class BareApp:
         login = aiohttp.encode_basic_auth(settings.ari_user, settings.ari_password)
         self._session = aiohttp.ClientSession(headers={"Authorization": login})
         self._socket = await self._session.ws_connect(
-            f"{settings.ari_url}/events", params={"app": settings.app}
+            f"{settings.ari_url}/ari/events", params={"app": settings.app}
         )
         self._reader = asyncio.create_task(self._read(self._socket))
         return self
@@ -66,7 +66,7 @@ class BareApp:
     async def call(self, method: str, path: str, **parameters: str | int) -> Any:
         """One ARI request; returns the decoded body. Raises AssertionError for a status of 400 and above."""
         assert self._session is not None
-        url = f"{self._settings.ari_url}/{path}"
+        url = f"{self._settings.ari_url}/ari/{path}"
         async with self._session.request(method, url, params=parameters) as answer:
             body = await answer.text()
             assert answer.status < 400, f"{method} {path}: {answer.status} {body}"

@@ -49,6 +49,7 @@ _SILENCE = bytes([_encode(0)]) * FRAME
 class _Heard:
     at: float
     source: int
+    sequence: int
     timestamp: int
     payload: bytes
 
@@ -126,18 +127,21 @@ class Media(asyncio.DatagramProtocol):
     def heard(self) -> Sound:
         """All that was heard, on the time line of the call: gaps are silence."""
         out = array("h")
-        base: dict[int, tuple[int, int]] = {}  # source -> (sample position, RTP timestamp)
+        last: dict[int, tuple[int, _Heard]] = {}  # source -> place of its last packet, and the packet
         for packet in self._heard:
-            arrived = round((packet.at - self.since) * RATE)
-            position, timestamp = base.setdefault(packet.source, (arrived, packet.timestamp))
-            place = position + _difference(packet.timestamp, timestamp)
-            if abs(place - arrived) > _JUMP_S * RATE:  # the sender began a new count
-                base[packet.source] = (arrived, packet.timestamp)
-                place = arrived
-            if place + len(packet.payload) > len(out):
-                out.extend(itertools.repeat(0, place + len(packet.payload) - len(out)))
-            for i, byte in enumerate(packet.payload):
-                out[place + i] = _DECODED[byte]
+            arrived = max(round((packet.at - self.since) * RATE), 0)
+            place = arrived
+            if packet.source in last:
+                before, previous = last[packet.source]
+                step = _difference(packet.timestamp, previous.timestamp)
+                unbroken = step == FRAME * (packet.sequence - previous.sequence & 0xFFFF)
+                # In an unbroken stream a late arrival is only our own slowness; after a break it is the truth.
+                if unbroken or abs(before + step - arrived) < _JUMP_S * RATE:
+                    place = max(before + step, 0)
+            last[packet.source] = (place, packet)
+            samples = array("h", (_DECODED[byte] for byte in packet.payload))
+            out.extend(itertools.repeat(0, place + len(samples) - len(out)))
+            out[place : place + len(samples)] = samples
         return Sound(out)
 
     @property
@@ -148,9 +152,9 @@ class Media(asyncio.DatagramProtocol):
         if addr not in self._peers:
             return  # the rest of a call that had this port before us
         if len(data) > 12 and data[0] >> 6 == 2 and data[1] & 0x7F == ULAW:
-            timestamp, source = struct.unpack_from("!II", data, 4)
+            sequence, timestamp, source = struct.unpack_from("!HII", data, 2)
             at = asyncio.get_running_loop().time()
-            self._heard.append(_Heard(at, source, timestamp, data[12 + 4 * (data[0] & 0x0F) :]))
+            self._heard.append(_Heard(at, source, sequence, timestamp, data[12 + 4 * (data[0] & 0x0F) :]))
 
     async def _drain(self) -> None:
         self._quiet.clear()

@@ -86,12 +86,12 @@ def seconds_of_tone(sound: Sound, hz: float) -> float:
 
 
 def dominant_hz(sound: Sound, start: float = 0.0, end: float | None = None) -> float | None:
-    """The strongest frequency of the loudest tenth of a second, to 10 Hz; None in silence."""
+    """The frequency with the most energy in the loudest half second, to 10 Hz; None in silence."""
     part = sound.part(start, end)
-    loudest = max(_blocks(part), key=rms, default=None)
-    if loudest is None or rms(loudest) < _SILENCE_RMS:
+    loudest = sorted(_blocks(part), key=rms)[-5:]
+    if not loudest or rms(loudest[-1]) < _SILENCE_RMS:
         return None
-    return float(max(range(100, 3500, 10), key=lambda hz: _goertzel(loudest, hz)))
+    return float(max(range(100, 3500, 10), key=lambda hz: sum(_goertzel(block, hz) for block in loudest)))
 
 
 def _blocks(sound: Sound) -> Iterable[array[int]]:

@@ -52,7 +52,7 @@ async def test_ari_wants_the_password(node: AsteriskNode) -> None:
     wrong = {"Authorization": aiohttp.encode_basic_auth("flowengine", "wrong")}
     async with (
         aiohttp.ClientSession(headers=wrong) as http,
-        http.get(f"{node.settings.ari_url}/asterisk/info") as answer,
+        http.get(f"{node.settings.ari_url}/ari/asterisk/info") as answer,
     ):
         assert answer.status == 401
 
