@@ -7,6 +7,7 @@ whistle.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,8 +27,11 @@ KNOWN: Final = "WAV, FLAC, MP3, Ogg, M4A, AIFF, AU, CAF, AMR or WebM"
 DECODERS: Final = (
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,"
     "pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms,"
-    "flac,alac,mp3float,mp3,mp2float,mp2,vorbis,opus,aac,amrnb,amrwb"
+    "flac,alac,mp3float,mp3,mp2float,mp2,vorbis,opus,aac,amrnb,amrwb,"
+    "mjpeg,png"
 )
+"""Sound, and the pictures on record covers: ffprobe opens every stream before it looks at the one we ask for."""
+REFUSED_CODEC: Final = re.compile(r"Codec \((\w+)\) not on whitelist")
 HONEST_LENGTH: Final = frozenset({"flac", "mov", "aiff", "au", "caf", "wav"})
 """Containers that state their length, so that a shorter decoding means that a part is missing."""
 
@@ -165,6 +169,8 @@ def _within(name: str, length_ms: int, limit_ms: int) -> None:
 
 
 def _undecodable(source: Path, complaint: str) -> BadAudio:
+    if refused := REFUSED_CODEC.search(complaint):
+        return BadAudio(source.name, f"there is {refused[1]} in it", "export the sound alone, as WAV or FLAC")
     lines = complaint.replace(f"file:{source.absolute()}", source.name).splitlines()
     said = f" ({lines[-1].strip()})" if lines else ""
     return BadAudio(source.name, f"it cannot be decoded{said}", wav.EXPORT_AGAIN)

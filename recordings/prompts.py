@@ -8,18 +8,20 @@ a directory, and after a restart the names alone tell what is there.
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
 from recordings import audio, decode, keys, phrases, wav
 from recordings.errors import BadAudio, SoundError, SoundsUnavailable, SoundUnavailable
+from recordings.files import PART
 from recordings.keys import Audio, Builtin, Made, Say, Url
 from recordings.sources import located
 from recordings.speech import Speech
@@ -29,7 +31,7 @@ RENDERER: Final = "1"
 AT_ONCE: Final = 2
 NAME: Final = re.compile(r"(say|audio|made)-([0-9a-f]{40})-([0-9a-f]{24})\.wav")
 ROOM_PREFIX: Final = ".render-"
-ROOM_STALE_S: Final = 3_600.0
+LEFT_OVER_S: Final = 3_600.0
 NOT_IN_A_MEDIA_URI: Final = frozenset(",&?#%\n\r\0")
 
 Progress = Callable[[int, int], None]
@@ -181,12 +183,30 @@ class PromptLibrary:
     def _find_rendered(self) -> None:
         """Fill the index from the names in the directory; of an audio's editions, the newest counts."""
         current = {kind: self._edition(kind) for kind in ("say", "made")}
-        for path in sorted(self._directory.iterdir(), key=lambda path: path.stat().st_mtime_ns):
-            if path.name.startswith(ROOM_PREFIX) and path.stat().st_mtime < time.time() - ROOM_STALE_S:
-                shutil.rmtree(path, ignore_errors=True)
-            name = NAME.fullmatch(path.name)
-            if name and current.get(name[1], name[3]) == name[3] and (rendered := _known(path)):
-                self._ready[name[2]] = rendered
+        newest: dict[str, float] = {}
+        for entry in os.scandir(self._directory):
+            with suppress(FileNotFoundError):  # Another engine may be rendering into this directory.
+                changed = entry.stat(follow_symlinks=False).st_mtime
+                name = NAME.fullmatch(entry.name)
+                if name is None:
+                    _clear_left_over(Path(entry.path), changed)
+                    continue
+                kind, key, edition = name.groups()
+                if edition != current.get(kind, edition) or changed < newest.get(key, changed):
+                    continue
+                if rendered := _known(Path(entry.path)):
+                    newest[key] = changed
+                    self._ready[key] = rendered
+
+
+def _clear_left_over(path: Path, changed: float) -> None:
+    """Remove what a crash left of a rendering; a rendering of this hour may be going on."""
+    if changed > time.time() - LEFT_OVER_S:
+        return
+    if path.name.startswith(ROOM_PREFIX):
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.name.endswith(PART):
+        path.unlink()
 
 
 def _plain(key: str) -> str:

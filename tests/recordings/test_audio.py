@@ -78,6 +78,17 @@ def test_common_formats_are_read(tmp_path: Path, kind: str) -> None:
     assert audio.tone_level(sound.path, 1_000) > -24
 
 
+def test_a_cover_picture_does_no_harm_and_a_film_is_refused(tmp_path: Path) -> None:
+    plain = wav_file(tmp_path / "in.wav", sine(16_000, 0.5, (1_000, 0.3)), 16_000)
+    picture = ("-f", "lavfi", "-i", "color=red:s=64x64:d=0.1", "-map", "0", "-map", "1")
+    once = ("-c:v", "mjpeg", "-frames:v", "1", "-disposition:v", "attached_pic")
+    covered = ffmpeg(plain, tmp_path / "in.mp3", *picture, *once)
+    assert audio.canonical(covered, tmp_path / "out.wav").duration_ms > 400
+    film = ffmpeg(plain, tmp_path / "in.mp4", *picture, "-c:v", "mpeg4")
+    with pytest.raises(BadAudio, match="there is mpeg4 in it; export the sound alone"):
+        audio.canonical(film, tmp_path / "out.wav")
+
+
 def test_a_name_is_only_a_name(tmp_path: Path) -> None:
     for name in ("-y.wav", "concat:a|b.wav", "100%d.wav", "a b'c.wav"):
         source = wav_file(tmp_path / name, sine(8_000, 0.2, (900, 0.3)))

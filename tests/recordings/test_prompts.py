@@ -113,11 +113,16 @@ async def test_what_a_crash_left_is_rendered_again(
     good.path.write_bytes(whole[:2_000])
     room = tmp_path / "prompts" / ".render-left"
     room.mkdir()
-    os.utime(room, (1, 1))
+    part = tmp_path / "prompts" / ".say-1.wav.1.part"
+    part.touch()
+    busy = tmp_path / "prompts" / ".render-busy"
+    busy.mkdir()
+    for left in (room, part):
+        os.utime(left, (1, 1))
     again = PromptLibrary(tmp_path / "prompts", ToneSpeech(), uploads)
     assert again.lookup(HELLO) is None
     assert (await again.render(HELLO)).path.read_bytes() == whole
-    assert not room.exists()
+    assert [left.exists() for left in (room, part, busy)] == [False, False, True]
 
 
 async def test_a_deleted_file_is_made_again(library: PromptLibrary) -> None:
