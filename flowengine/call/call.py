@@ -317,7 +317,8 @@ class Call:
                 if isinstance(request := self._things.get(id), Request):
                     request.joined = True
             case events.LineFull(request=id):
-                if isinstance(request := self._things.get(id), Request) and request.answer is None:
+                request = self._things.get(id)
+                if isinstance(request, Request) and request.for_place and not request.joined:
                     request.answer = "full"
                     self._drop(request)
             case events.CommandFailed(id=id, reason=reason):
