@@ -71,7 +71,7 @@ class CallMachine:
         self.end_reason = ""
         self.visits: list[Visit] = []
         self._walking = True
-        self._life: Coroutine[Any, None, None] = self._live()
+        self._life: Coroutine[Any, None, None]
 
     def step(self, event: Event) -> list[Command]:
         """Take one event and say what to do about it.
@@ -87,6 +87,7 @@ class CallMachine:
             if not isinstance(event, CallArrived):
                 raise ValueError(f"a journal begins with call_arrived, not with {type(event).__name__}")
             self.arrived = event
+            self._life = self._live()
             call.begin(event)
         elif self.done:
             return []
