@@ -560,7 +560,8 @@ class Call:
 
     def _lost(self) -> None:
         """The switch is gone and with it everything on it: nothing left to close there."""
+        if self.caller_leg.open:
+            self.caller_left_at = self.now
         for thing in list(self._things.values()):
             if isinstance(thing, Leg | Playback | Recording | Bridge):
                 self._drop(thing)
-        self.caller_left_at = self.now
