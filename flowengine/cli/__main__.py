@@ -1,0 +1,5 @@
+"""`python -m flowengine.cli`."""
+
+from flowengine.cli import main
+
+main()
