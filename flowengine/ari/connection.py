@@ -62,6 +62,7 @@ class AriConnection:
         self._wake = asyncio.Event()
         self._encoder = msgspec.json.Encoder()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._beat_due = clock.time() + settings.ping_every_s
         self._heartbeat = clock.call_later(settings.ping_every_s, self._beat)
         self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
         for task in self._tasks:
@@ -70,7 +71,8 @@ class AriConnection:
     @property
     def fresh(self) -> bool:
         """Alive as far as anybody can know: not lost, and heard within `silent_after_s`."""
-        return not self.lost.done() and self._silence() <= self._settings.silent_after_s
+        silence = self._clock.time() - self._heard_at
+        return not self.lost.done() and silence <= self._settings.silent_after_s
 
     @property
     def displaced(self) -> bool:
@@ -138,19 +140,23 @@ class AriConnection:
             log.error("ari.connection_fault", error=type(fault).__name__, stack=stack_of(fault))
         self._end("its reader or writer stopped")
 
-    def _silence(self) -> float:
-        return self._clock.time() - self._heard_at
-
     def _beat(self) -> None:
-        """Ping, and end a connection that has been silent too long."""
-        silence = self._silence()
-        answers_due = bool(self._pending)
-        if silence >= (self._settings.stalled_after_s if answers_due else self._settings.silent_after_s):
+        """Ping, and end a connection that has been silent too long.
+
+        A beat that comes late means that this engine stood still, not Asterisk: what was heard meanwhile
+        has not been read yet, so judgement waits for the next beat.
+        """
+        every_s, now = self._settings.ping_every_s, self._clock.time()
+        stood_still = now - self._beat_due > every_s
+        silence = now - self._heard_at
+        bound_s = self._settings.stalled_after_s if self._pending else self._settings.silent_after_s
+        if silence >= bound_s and not stood_still:
             self._end(f"Asterisk has been silent for {silence:.0f} s")
             return
         if not self._outbox:
             self._put(WSMsgType.PING, b"")
-        self._heartbeat = self._clock.call_later(self._settings.ping_every_s, self._beat)
+        self._beat_due = now + every_s
+        self._heartbeat = self._clock.call_later(every_s, self._beat)
 
     def _expire(self, request_id: str, timeout_s: float) -> None:
         waiting = self._pending.pop(request_id, None)

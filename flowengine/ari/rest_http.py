@@ -65,7 +65,7 @@ class HttpRest:
                     yield chunk
         except TimeoutError:
             raise AriTimeout(f"Asterisk stopped sending for {self._settings.request_timeout_s:g} s") from None
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise AriUnavailable(f"the download broke off: {type(error).__name__}") from None
 
     async def _carry(
@@ -82,12 +82,19 @@ class HttpRest:
                 settle(answer, await self._exchange(request))
         except TimeoutError:
             settle(answer, AriTimeout(f"no answer from Asterisk within {timeout_s:g} s"))
-        except aiohttp.ClientError as error:
+        except AriError as error:
+            settle(answer, error)
+        except (aiohttp.ClientError, OSError) as error:
             settle(answer, AriUnavailable(f"Asterisk cannot be reached over HTTP: {type(error).__name__}"))
 
     async def _exchange(self, request: AriRequest) -> AriResponse:
         async with self._open(request, aiohttp.ClientTimeout(total=None)) as response:
-            return AriResponse(response.status, response.reason or "", await response.read())
+            content = bytearray()
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                content += chunk
+                if len(content) > self._settings.max_frame_bytes:
+                    raise AriUnavailable(f"the answer is longer than {self._settings.max_frame_bytes} bytes")
+            return AriResponse(response.status, response.reason or "", bytes(content))
 
     def _open(
         self, request: AriRequest, timeout: aiohttp.ClientTimeout

@@ -41,11 +41,17 @@ class HandClock:
         """Turn the hand, calling everything on its way at its own time."""
         end = self._now + seconds
         while self._heap and self._heap[0][0] <= end:
-            self._now, _, timer = heapq.heappop(self._heap)
+            due, _, timer = heapq.heappop(self._heap)
+            self._now = max(self._now, due)
             if not timer.over:
                 timer.over = True
                 timer.callback()
         self._now = end
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass in which nobody ran, as when the machine slept; then what is due comes late."""
+        self._now += seconds
+        self.advance(0)
 
     async def armed(self, shortest: float, longest: float) -> float:
         """Wait until somebody waits for between `shortest` and `longest` seconds; returns for how many."""

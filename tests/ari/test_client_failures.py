@@ -226,6 +226,15 @@ async def test_a_live_but_idle_line_stays(ari: AriClient, asterisk: FakeAsterisk
     assert not line.closed.is_set()
 
 
+async def test_an_engine_that_stood_still_itself_does_not_blame_asterisk(
+    ari: AriClient, asterisk: FakeAsterisk, clock: HandClock
+) -> None:
+    clock.skip(60)
+    assert (await ari.request("GET", "channels")).status == 200
+    assert ari.ready
+    assert ari.stats.drops == 0
+
+
 async def test_asterisk_busy_with_one_request_is_not_taken_for_dead(
     ari: AriClient, asterisk: FakeAsterisk, clock: HandClock
 ) -> None:
@@ -410,6 +419,42 @@ async def test_a_line_that_stood_long_comes_back_quickly_a_flapping_one_slowly(
     clock.advance(5)
     line.drop()
     await ready_again(ari, clock)
+
+
+async def test_a_fault_of_our_own_costs_one_connection(
+    ari: AriClient,
+    asterisk: FakeAsterisk,
+    clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def faulty(raw: bytes) -> None:
+        raise RuntimeError(f"cannot read {raw!r}")
+
+    line = await asterisk.lines.get()
+    with monkeypatch.context() as patch:
+        patch.setattr("flowengine.ari.connection.decode", faulty)
+        await line.event("StasisEnd", channel={"id": "c1", "caller": {"number": "0312345678"}})
+        await clock.armed(*RECONNECT)
+    await ready_again(ari, clock)
+    logged = capsys.readouterr().out
+    assert "ari.connection_fault" in logged
+    assert "0312345678" not in logged
+
+
+async def test_a_fault_of_our_own_in_connecting_does_not_end_the_trying(
+    asterisk: FakeAsterisk, settings: AriSettings, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def faulty(*_: object) -> None:
+        raise KeyError("surprise")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flowengine.ari.link.open_websocket", faulty)
+        async with AriClient(settings, ignore, clock=clock) as ari:
+            await clock.armed(*RECONNECT)
+            assert ari.problem == "connecting met a fault in this engine: KeyError"
+            patch.undo()
+            await ready_again(ari, clock)
 
 
 async def test_without_a_start_there_is_a_clear_answer(settings: AriSettings) -> None:

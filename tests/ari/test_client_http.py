@@ -93,6 +93,17 @@ async def test_waiting_requests_are_bounded(asterisk: FakeAsterisk, settings: Ar
         assert not any(answer.done() for answer in answers)
 
 
+async def test_an_answer_beyond_all_bounds_is_not_taken_into_memory(
+    asterisk: FakeAsterisk, settings: AriSettings
+) -> None:
+    asterisk.reply = lambda asked: Reply(200, b"x" * 100_001)
+    tight = dataclasses.replace(settings, max_frame_bytes=100_000)
+    async with AriClient(tight, lambda event: None) as ari:
+        await asterisk.attempts.get()
+        with pytest.raises(AriUnavailable, match="longer than 100000 bytes"):
+            await ari.request("GET", "channels", over="http")
+
+
 async def test_a_lost_websocket_fails_http_requests_in_flight_too(
     ari: AriClient, asterisk: FakeAsterisk
 ) -> None:
