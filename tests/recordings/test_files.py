@@ -21,7 +21,12 @@ def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "a.wav"
     target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as part:
-        part.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with replacing(target) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.wav", "old")]
