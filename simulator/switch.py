@@ -111,8 +111,8 @@ class WorldSwitch(Observer):
     def _of_leg(self, line: _Line, ask: Callable[[str], None], short: str) -> None:
         try:
             ask(line.leg(short))
-        except Refused as refused:
-            self._failed(line, short, refused)
+        except Gone:
+            self._gone(line, short)
 
     def _dial(self, line: _Line, command: commands.Dial) -> None:
         try:
@@ -134,8 +134,9 @@ class WorldSwitch(Observer):
     def _play(self, line: _Line, command: commands.Play) -> None:
         try:
             playback = self.world.play(line.prefix + command.playback, line.leg(command.leg), command.sound)
-        except Gone as gone:
-            self._failed(line, command.playback, gone)
+        except Gone:
+            self._gone(line, command.leg)
+            self._tell_soon(line.call, events.PlaybackEnded(self.world.now, command.playback, False))
         except Refused:
             pass  # the same id is the same sound: it is being played
         else:
@@ -155,8 +156,9 @@ class WorldSwitch(Observer):
                 silence_us=int(command.silence_s * SECOND),
                 end_on=command.end_on,
             )
-        except Gone as gone:
-            self._failed(line, command.recording, gone)
+        except Gone:
+            failed = events.RecordingEnded(self.world.now, command.recording, 0, ok=False)
+            self._tell_soon(line.call, failed)
         except Refused:
             pass  # the same id is the same recording: it is being made, or is there
         else:
@@ -171,18 +173,24 @@ class WorldSwitch(Observer):
         self.world.open_bridge(line.prefix + command.bridge).tag = (line.call, command.bridge)
 
     def _join(self, line: _Line, command: commands.Join) -> None:
+        leg_id = line.leg(command.leg)
+        if leg_id not in self.world.legs:
+            self._gone(line, command.leg)
+            return
         try:
-            self.world.join(line.prefix + command.bridge, line.leg(command.leg))
+            self.world.join(line.prefix + command.bridge, leg_id)
         except Refused as refused:
-            self._failed(line, command.bridge, refused)
+            failed = events.CommandFailed(self.world.now, command.bridge, str(refused))
+            self._tell_soon(line.call, failed)
 
     def _close_bridge(self, line: _Line, command: commands.CloseBridge) -> None:
         bridge_id = line.prefix + command.bridge
         if bridge_id in self.world.bridges:
             self.world.close_bridge(bridge_id)
 
-    def _failed(self, line: _Line, short: str, refused: Refused) -> None:
-        self._tell_soon(line.call, events.CommandFailed(self.world.now, short, str(refused)))
+    def _gone(self, line: _Line, leg: str) -> None:
+        """A command to a leg that is not there is answered with the leg's end; told twice, it does no harm."""
+        self._tell_soon(line.call, events.LegHungUp(self.world.now, leg, causes.NORMAL))
 
     # Happenings
 
