@@ -104,6 +104,11 @@ class AsteriskNode:
                 self._process.kill()
             await self._process.wait()
 
+    async def ended(self) -> None:
+        """Wait until Asterisk ends, for whatever reason."""
+        if self._process is not None:
+            await self._process.wait()
+
     async def cli(self, command: str) -> str:
         """Run a command of Asterisk's command line, e.g. ``core show channels``; returns what it prints."""
         done, output = await self._try_cli(command)

@@ -99,7 +99,7 @@ def find_asterisk(environment: Mapping[str, str] | None = None) -> Path:
     env = os.environ if environment is None else environment
     if named := env.get("FLOWENGINE_ASTERISK"):
         return Path(named)
-    if installed := shutil.which("asterisk", path=f"{env.get('PATH', '')}:/usr/sbin"):
+    if installed := shutil.which("asterisk", path=env.get("PATH", "")):
         return Path(installed)
     home = Path(env.get("HOME") or Path.home())
     cache = Path(
