@@ -1,0 +1,64 @@
+"""What can go wrong with the store, as one tree.
+
+    StoreError
+    ├── DatabaseRefused        the URL, the folder, the driver or the server: nothing can be opened
+    │   └── DatabaseInUse      another engine works on this SQLite file
+    ├── SchemaMismatch         the tables are older or newer than this code
+    ├── JournalUnavailable     the rows of a batch are not safe: the database failed
+    ├── JournalConflict        the call is not open here, or another event has that place in its journal
+    ├── JournalUnreadable      a stored event means nothing to this code
+    ├── NotStored              what is asked for is not in this account
+    ├── DraftChanged           somebody saved the draft in between
+    └── AccountRefused         an account file is wrong, or does not fit what is stored
+
+Each message names the thing and the mend, and is fit for a terminal.
+"""
+
+from collections.abc import Sequence
+
+from flowengine.flow.problems import Problem
+
+
+class StoreError(Exception):
+    """Anything the store refuses or cannot do."""
+
+
+class DatabaseRefused(StoreError):
+    """The database cannot be opened."""
+
+
+class DatabaseInUse(DatabaseRefused):
+    """Another engine works on this SQLite file."""
+
+
+class SchemaMismatch(StoreError):
+    """The tables of the database are not those of this code."""
+
+
+class JournalUnavailable(StoreError):
+    """The database failed, and the rows of this batch are not known to be safe. A later try may succeed."""
+
+
+class JournalConflict(StoreError):
+    """This row can never be stored: its call is not open, or its place is taken by something else."""
+
+
+class JournalUnreadable(StoreError):
+    """A stored event cannot be read by this version of the code."""
+
+
+class NotStored(StoreError):
+    """There is no such thing in this account."""
+
+
+class DraftChanged(StoreError):
+    """The draft was saved by somebody else since it was read."""
+
+
+class AccountRefused(StoreError):
+    """An account file cannot be applied; `problems` holds every reason at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep the problems; the text of the exception lists them, one a line."""
+        self.problems = list(problems)
+        super().__init__("\n".join(f"{p.pointer or '/'}: {p.message}" for p in self.problems))
