@@ -129,13 +129,6 @@ class ChannelVarset(Event, frozen=True, tag="ChannelVarset"):
     channel: Channel | None = None
 
 
-class ChannelUserevent(Event, frozen=True, tag="ChannelUserevent"):
-    """A signal raised by the dialplan or by an operator."""
-
-    eventname: str = ""
-    channel: Channel | None = None
-
-
 class Dial(Event, frozen=True, tag="Dial"):
     """Progress of a leg we dial: RINGING, ANSWER, BUSY, ...; a cause, when there is one, is truer."""
 
@@ -261,7 +254,6 @@ AnyEvent: TypeAlias = (
     | ChannelTalkingStarted
     | ChannelTalkingFinished
     | ChannelVarset
-    | ChannelUserevent
     | Dial
     | PlaybackStarted
     | PlaybackContinuing
