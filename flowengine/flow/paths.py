@@ -127,18 +127,12 @@ def longest_time(
     goodbye = sound_s(flow.goodbye.sound(flow.language)) if flow.goodbye else 0.0
     seconds: dict[str, float] = {}
     onward: dict[str, str] = {}
-    for name in order:
-        state = flow.states[name]
-        after = 0.0
-        for outcome in possible_outcomes(state):
-            target = state.connections.get(outcome)
-            if target is not None and target in seconds:
-                if seconds[target] > after:
-                    after, onward[name] = seconds[target], target
-            elif outcome in state.exits() and goodbye > after:
-                after = goodbye
-                onward.pop(name, None)
-        seconds[name] = after + stay_s(state, flow.language, sound_s, members or {})
+    for name in order:  # whatever way a call goes on, it hears the goodbye in the end
+        following = max(_targets(flow, name), key=seconds.__getitem__, default=None)
+        if following is not None:
+            onward[name] = following
+        after = goodbye if following is None else seconds[following]
+        seconds[name] = after + stay_s(flow.states[name], flow.language, sound_s, members or {})
     way = [order[-1]]
     while way[-1] in onward:
         way.append(onward[way[-1]])

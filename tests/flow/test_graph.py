@@ -329,6 +329,8 @@ def test_dead_end_is_advice_where_a_call_can_end_without_a_word() -> None:
         ("dead_end", "b", "unavailable"),
     ]
     assert codes(flow(states)) == []
+    unreached = flow({"a": message(), "b": UserTransfer(user="u1")}, goodbye=None)
+    assert codes(unreached) == ["unreachable_state"]
 
 
 def test_no_keys_is_advice_and_an_unconnected_key_is_none() -> None:
@@ -354,6 +356,8 @@ def test_unused_key_label() -> None:
         ("ACME へようこそ", "ja-JP", True),
         ("ﾖｳｺｿ", "ja-JP", True),
         ("123 - 456", "ja-JP", True),
+        ("ようこそ ACME", "en-US", True),
+        ("ようこそう ACME", "en-US", False),
         ("ようこそ", "en-US", False),
         ("Welcome to our office", "ja-JP", False),
         ("Добро пожаловать", "en-US", False),

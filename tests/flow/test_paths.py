@@ -83,12 +83,10 @@ def test_a_loop_nobody_reaches_does_not_matter() -> None:
 
 @pytest.mark.timeout(5)
 def test_paths_are_counted_without_walking_them() -> None:
-    ladder: dict[str, State] = {
-        f"s{at}": Ivr(
-            prompt=HELLO, connections=dict.fromkeys(KEYS[:10], f"s{at + 1}") | {"timeout": f"s{at + 1}"}
-        )
-        for at in range(100)
-    }
+    ladder: dict[str, State] = {}
+    for at in range(100):
+        exits: dict[str, str | None] = dict.fromkeys((*KEYS[:10], "timeout"), f"s{at + 1}")
+        ladder[f"s{at}"] = Ivr(prompt=HELLO, connections=exits)
     drawn = flow({**ladder, "s100": say()})
     assert count_paths(drawn) == 11**100
     paths, all_of_them = some_paths(drawn, limit=5)
@@ -144,16 +142,15 @@ def test_the_longest_time_follows_the_longest_way_and_ends_with_the_goodbye() ->
     assert without.seconds == 49
 
 
-def test_a_goodbye_can_be_longer_than_going_on() -> None:
-    drawn = flow({"a": menu(k1="b"), "b": message()}, goodbye=Say(say="A long goodbye"))
-    silent = drawn.model_copy(update={"states": {"a": menu(k1="b"), "b": say()}, "goodbye": Say(say="Long")})
-    longest = longest_time(silent, sound_s=lambda sound: 1.0 if "Hello" in sound else 100.0)
+def test_of_two_ways_on_the_longer_one_counts_whatever_the_goodbye() -> None:
+    drawn = flow({"a": menu(k1="b", k2="c"), "b": say(), "c": message()}, goodbye=Say(say="A long goodbye"))
+    longest = longest_time(drawn, sound_s=lambda sound: 1.0 if "Hello" in sound else 1000.0)
     assert longest is not None
-    assert longest.states == ("a", "b")
-    assert longest.seconds == 3 * (1 + 5) + 1 + 100
+    assert longest.states == ("a", "c")
+    assert longest.seconds == 3 * (1 + 5) + (1 + 1 + 120) + 1000
 
 
-def test_a_message_that_is_left_needs_no_goodbye_but_one_that_is_cut_gets_it() -> None:
+def test_a_message_that_is_cut_at_its_limit_is_followed_by_the_goodbye() -> None:
     longest = longest_time(flow({"a": message()}, goodbye=Say(say="Bye")), sound_s=seconds)
     assert longest is not None
     assert longest.seconds == 2 + 1 + 120 + 30
