@@ -1,0 +1,156 @@
+"""What one call has on Asterisk, as far as this engine knows: the memory that translation itself does not have.
+
+Three rules live here. A command that makes a thing is sent once, for Asterisk would play the same playback twice.
+An end is told once, though Asterisk tells it in several ways. And what the connection swallowed is marked `unsure`,
+to be settled by looking when it is back (`resync.py`).
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+
+from flowengine.ari.names import full_id
+from flowengine.call import commands, events
+from flowengine.call.commands import SwitchCommand
+from flowengine.call.events import CALLER, Event
+
+
+class Thing(msgspec.Struct):
+    """A leg, playback, recording or bridge that is, or is about to be, on Asterisk."""
+
+    made_by: SwitchCommand | None = None
+    """None for the caller's leg, which nobody here made."""
+    ended_by: SwitchCommand | None = None
+    """The command that asked for its end; the end itself is not told yet."""
+    answered_by: SwitchCommand | None = None
+    joins: dict[str, SwitchCommand] = {}
+    """Of a bridge: the commands that put legs into it, by leg."""
+    unsure: bool = False
+    """The command that makes it may have been lost on the way."""
+    rang: bool = False
+    up: bool = False
+
+    @property
+    def is_leg(self) -> bool:
+        """The caller's leg or a dialled one."""
+        return self.made_by is None or isinstance(self.made_by, commands.Dial)
+
+
+class CallPicture:
+    """The things of one call by short id. `channel` is Asterisk's id of the caller's leg."""
+
+    def __init__(self, call: str, channel: str) -> None:
+        self.call = call
+        self.channel = channel
+        self.things: dict[str, Thing] = {CALLER: Thing()}
+        self._made: set[str] = set()
+
+    def channel_of(self, leg: str) -> str:
+        """Asterisk's id of a leg."""
+        return self.channel if leg == CALLER else full_id(self.call, leg)
+
+    @property
+    def bridges(self) -> frozenset[str]:
+        """Short ids of the bridges of this call."""
+        return frozenset(id for id, t in self.things.items() if isinstance(t.made_by, commands.OpenBridge))
+
+    def commanded(self, command: SwitchCommand) -> bool:
+        """Take note of a command; False when it only repeats what was asked before and is not to be sent."""
+        match command:
+            case commands.Dial(leg=id) | commands.Play(playback=id) | commands.Record(recording=id):
+                return self._make(id, command)
+            case commands.OpenBridge(bridge=id):
+                return self._make(id, command)
+            case commands.Join(bridge=id, leg=leg):
+                bridge = self.things.get(id)
+                if bridge is not None and leg in bridge.joins:
+                    return False
+                if bridge is not None:
+                    bridge.joins[leg] = command
+            case commands.Answer(leg=id):
+                if (thing := self.things.get(id)) is not None:
+                    thing.answered_by = command
+            case commands.HangUp(leg=id) | commands.StopPlay(playback=id):
+                self._end(id, command)
+            case commands.StopRecord(recording=id) | commands.CloseBridge(bridge=id):
+                self._end(id, command)
+            case commands.Ring() | commands.StopRing():
+                pass
+            case _:
+                assert_never(command)
+        return True
+
+    def is_news(self, event: Event) -> bool:
+        """Take note of an event; False when it was told before or is about a thing this call does not have."""
+        match event:
+            case events.LegRinging(leg=id):
+                leg = self._leg(id)
+                if leg is None or leg.rang or leg.up:
+                    return False
+                leg.rang = True
+            case events.LegAnswered(leg=id):
+                leg = self._leg(id)
+                if leg is None or leg.up:
+                    return False
+                leg.up = True
+                leg.unsure = False
+            case events.DigitPressed(leg=id):
+                return self._leg(id) is not None
+            case events.LegHungUp(leg=id):
+                return self._leg(id) is not None and self._drop(id)
+            case events.PlaybackEnded(playback=id) | events.RecordingEnded(recording=id):
+                return self._drop(id)
+            case events.CommandFailed(id=id):
+                thing = self.things.get(id)
+                if thing is not None and isinstance(thing.made_by, commands.OpenBridge):
+                    del self.things[id]
+                    return thing.ended_by is None
+            case _:
+                pass
+        return True
+
+    def done(self, command: SwitchCommand) -> None:
+        """Asterisk has carried a command out; only the end of a bridge has no event of its own."""
+        if isinstance(command, commands.CloseBridge):
+            self._drop(command.bridge)
+
+    def lost(self, command: SwitchCommand) -> None:
+        """The connection went before Asterisk answered: what this command makes may be there, or not."""
+        match command:
+            case commands.Dial(leg=id) | commands.Play(playback=id) | commands.Record(recording=id):
+                self._doubt(id)
+            case commands.OpenBridge(bridge=id):
+                self._doubt(id)
+            case _:
+                pass  # `ended_by`, `answered_by` and `joins` say what was wanted
+
+    def recall(self, history: Iterable[SwitchCommand | Event]) -> None:
+        """Rebuild the picture from what was said and heard in an earlier life of the engine."""
+        for item in history:
+            if isinstance(item, SwitchCommand):
+                self.commanded(item)
+            else:
+                self.is_news(item)
+
+    def _leg(self, id: str) -> Thing | None:
+        thing = self.things.get(id)
+        return thing if thing is not None and thing.is_leg else None
+
+    def _make(self, id: str, command: SwitchCommand) -> bool:
+        if id in self._made:
+            return False
+        self._made.add(id)
+        self.things[id] = Thing(made_by=command)
+        return True
+
+    def _end(self, id: str, command: SwitchCommand) -> None:
+        if (thing := self.things.get(id)) is not None:
+            thing.ended_by = command
+
+    def _drop(self, id: str) -> bool:
+        return self.things.pop(id, None) is not None
+
+    def _doubt(self, id: str) -> None:
+        if (thing := self.things.get(id)) is not None:
+            thing.unsure = True

@@ -1,0 +1,184 @@
+"""After a gap in the connection: what Asterisk has now, against what each call believes it has.
+
+Asterisk keeps legs, sounds, recordings and bridges going without us and never repeats an event. So after every
+connect the engine looks: `look` takes the snapshot, `compare` says (purely) which events were missed and which
+commands must have been lost. What was begun while looking is not judged, for the snapshot may be older.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from flowengine.ari.errors import AriRefused
+from flowengine.ari.names import full_id, split_id
+from flowengine.ari.picture import CallPicture, Thing
+from flowengine.ari.resources import Bridge, Channel
+from flowengine.ari.rest import AriResponse, Method, QueryValue
+from flowengine.ari.translate import NOT_FOUND
+from flowengine.call import causes, commands
+from flowengine.call.commands import SwitchCommand
+from flowengine.call.events import (
+    CALLER,
+    CommandFailed,
+    Event,
+    Instant,
+    LegAnswered,
+    LegHungUp,
+    LegRinging,
+    PlaybackEnded,
+)
+
+LANE: Final = "resync"
+
+
+class Requests(Protocol):
+    """The part of the ARI client that sends requests."""
+
+    def send(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, QueryValue] | None = None,
+        *,
+        lane: str = "",
+    ) -> "asyncio.Future[AriResponse]":
+        """Send; the future has the answer or an `AriError`."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What is on Asterisk. Playbacks and recordings cannot be listed: only those asked for are here."""
+
+    channels: Mapping[str, Channel] = {}
+    bridges: Mapping[str, Bridge] = {}
+    playbacks: frozenset[str] = frozenset()
+    recordings: frozenset[str] = frozenset()
+
+
+class Findings(msgspec.Struct):
+    """What a call missed (`events`), what to send again, and recordings that ended and must be looked for."""
+
+    events: list[Event] = []
+    again: list[SwitchCommand] = []
+    ended_recordings: list[str] = []
+
+
+async def look(requests: Requests, pictures: Mapping[str, CallPicture]) -> Snapshot:
+    """Ask Asterisk for everything at once. Raises `AriError`."""
+    channels = requests.send("GET", "channels", lane=LANE)
+    bridges = requests.send("GET", "bridges", lane=LANE)
+    playbacks = {
+        id: requests.send("GET", f"playbacks/{id}", lane=LANE) for id in _all(pictures, commands.Play)
+    }
+    recordings = {
+        id: requests.send("GET", f"recordings/live/{id}", lane=LANE) for id in _all(pictures, commands.Record)
+    }
+    return Snapshot(
+        {channel.id: channel for channel in (await channels).read(list[Channel])},
+        {bridge.id: bridge for bridge in (await bridges).read(list[Bridge])},
+        frozenset([id for id, answer in playbacks.items() if await is_there(answer)]),
+        frozenset([id for id, answer in recordings.items() if await is_there(answer)]),
+    )
+
+
+def compare(picture: CallPicture, judged: frozenset[str], snapshot: Snapshot, at: Instant) -> Findings:
+    """What one call missed. Only things in `judged` are compared; the picture itself is not changed."""
+    found = Findings()
+    for id, thing in picture.things.items():
+        if id not in judged:
+            continue
+        if not _is_up(picture, id, thing, snapshot):
+            if thing.unsure and thing.ended_by is None and thing.made_by is not None:
+                found.again += (thing.made_by, *thing.joins.values())
+            else:
+                _ended(found, id, thing, at)
+        elif thing.ended_by is not None:
+            found.again.append(thing.ended_by)
+        elif thing.is_leg:
+            _leg_changed(found, id, thing, snapshot.channels[picture.channel_of(id)], at)
+        elif isinstance(thing.made_by, commands.OpenBridge):
+            present = set(snapshot.bridges[full_id(picture.call, id)].channels)
+            found.again += (
+                join
+                for leg, join in thing.joins.items()
+                if leg in picture.things and picture.channel_of(leg) not in present
+            )
+    for id in snapshot.channels:
+        if (leg := _mine(picture, id)) and leg not in picture.things:
+            found.again.append(commands.HangUp(leg, causes.NORMAL))
+    for id in snapshot.bridges:
+        if (bridge := _mine(picture, id)) and bridge not in picture.things:
+            found.again.append(commands.CloseBridge(bridge))
+    return found
+
+
+def is_in_stasis(channel: Channel, app: str) -> bool:
+    """Whether the application `app` holds this channel now."""
+    plan = channel.dialplan
+    return plan.app_name == "Stasis" and plan.app_data.split(",", 1)[0] == app
+
+
+def stasis_args(channel: Channel) -> list[str]:
+    """The arguments with which a channel entered Stasis, as its StasisStart told them."""
+    return channel.dialplan.app_data.split(",")[1:]
+
+
+def _all(pictures: Mapping[str, CallPicture], kind: type[SwitchCommand]) -> list[str]:
+    return [
+        full_id(call, id)
+        for call, picture in pictures.items()
+        for id, thing in picture.things.items()
+        if isinstance(thing.made_by, kind)
+    ]
+
+
+async def is_there(answer: "asyncio.Future[AriResponse]") -> bool:
+    """Whether a GET found its thing. Raises `AriError` for any other failure."""
+    try:
+        await answer
+    except AriRefused as refusal:
+        if refusal.status == NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def _mine(picture: CallPicture, id: str) -> str:
+    ours = split_id(id)
+    return ours[1] if ours is not None and ours[0] == picture.call else ""
+
+
+def _is_up(picture: CallPicture, id: str, thing: Thing, snapshot: Snapshot) -> bool:
+    match thing.made_by:
+        case commands.Play():
+            return full_id(picture.call, id) in snapshot.playbacks
+        case commands.Record():
+            return full_id(picture.call, id) in snapshot.recordings
+        case commands.OpenBridge():
+            return full_id(picture.call, id) in snapshot.bridges
+        case _:
+            return picture.channel_of(id) in snapshot.channels
+
+
+def _ended(found: Findings, id: str, thing: Thing, at: Instant) -> None:
+    match thing.made_by:
+        case commands.Play():
+            found.events.append(PlaybackEnded(at, id))
+        case commands.Record():
+            found.ended_recordings.append(id)
+        case commands.OpenBridge():
+            found.events.append(CommandFailed(at, id, "the bridge is gone"))
+        case _:
+            found.events.append(LegHungUp(at, id, causes.NORMAL))
+
+
+def _leg_changed(found: Findings, id: str, thing: Thing, channel: Channel, at: Instant) -> None:
+    if thing.up:
+        return
+    if channel.state == "Up" and (id == CALLER or channel.dialplan.app_name == "Stasis"):
+        found.events.append(LegAnswered(at, id))
+    elif thing.answered_by is not None:
+        found.again.append(thing.answered_by)
+    elif channel.state == "Ringing" and id != CALLER:
+        found.events.append(LegRinging(at, id))
