@@ -30,9 +30,13 @@ def spoken(text: str, language: str = "en-US") -> str:
     return f"say:{language}::{text}"
 
 
-def flow(goodbye: Say | None = None, **states: State) -> Flow:
+def flow(**states: State) -> Flow:
     """A flow of these states; the first is the start."""
-    return Flow(format="flowengine/1", name="Test", start=next(iter(states)), states=states, goodbye=goodbye)
+    return Flow(format="flowengine/1", name="Test", start=next(iter(states)), states=states)
+
+
+def with_goodbye(of: Flow, text: str) -> Flow:
+    return of.model_copy(update={"goodbye": say(text)})
 
 
 def announcement(text: str, to: str | None = None) -> Announcement:
@@ -186,6 +190,10 @@ class Driven:
                 return None
 
     # What the test may look at
+
+    def is_over(self) -> bool:
+        """Everything of the call is gone."""
+        return self.machine.done
 
     def leg(self, phone: str) -> str:
         return self.leg_of[f"PJSIP/{phone}"]

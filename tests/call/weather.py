@@ -14,7 +14,7 @@ from flowengine.call import events
 from flowengine.call.commands import Command
 from flowengine.call.events import CALLER, SECOND, Agent, Event
 from flowengine.flow.document import Flow, GroupTransfer, Ivr, UserTransfer, Voicemail, WaitingLine
-from tests.call.driving import Driven, agent, announcement, flow, say
+from tests.call.driving import Driven, agent, announcement, flow, say, with_goodbye
 
 PEOPLE: Final[tuple[Agent, ...]] = (agent("u1"), agent("u2", devices=2), agent("u3"), Agent("u4", ()))
 _CAUSES: Final = (16, 17, 19, 21, 20, 18, 26, 27, 41, 1, 0, 127)
@@ -139,10 +139,9 @@ FLOWS: Final[dict[str, Flow]] = {
     "line, never answered": flow(
         ring=UserTransfer(user="u1", queue=_LINE.model_copy(update={"notice": None}))
     ),
-    "all at once": flow(
-        goodbye=say("Bye"),
-        ring=GroupTransfer(group="g1", record=True, connections=_ALL),
-        last=UserTransfer(user="u3"),
+    "all at once": with_goodbye(
+        flow(ring=GroupTransfer(group="g1", record=True, connections=_ALL), last=UserTransfer(user="u3")),
+        "Bye",
     ),
     "one by one": flow(
         menu=Ivr(prompt=say("One"), connections={"1": "ring", "timeout": "ring"}),

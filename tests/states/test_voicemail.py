@@ -1,0 +1,147 @@
+"""The message: prompt, tone, recording; ended by `#`, silence, hang-up or the limit; short ones thrown away."""
+
+import pytest
+
+from flowengine.call import commands, events
+from flowengine.call.events import SECOND
+from flowengine.flow.document import Flow, Ivr, Voicemail
+from tests.call.driving import Driven, announcement, drive, flow, say, spoken
+
+
+def mailbox(max_duration_s: float = 30.0, silence_s: float = 5.0, *, beep: bool = True) -> Flow:
+    node = Voicemail(
+        prompt=say("Speak"),
+        max_duration_s=max_duration_s,
+        silence_s=silence_s,
+        beep=beep,
+        connections={"timeout": "late"},
+    )
+    return flow(box=node, late=announcement("Too long"))
+
+
+def recording(of: Flow | None = None, *, responsive: bool = True) -> Driven:
+    """A call whose message is being recorded."""
+    call = drive(of or mailbox(), responsive=responsive).arrives()
+    if not responsive:
+        call.answered()
+    return call.prompt_ends().prompt_ends()
+
+
+def test_asks_beeps_and_records() -> None:
+    call = drive(mailbox(max_duration_s=30.0, silence_s=4.0)).arrives()
+    assert call.all_of(commands.Answer)
+    assert call.playing == spoken("Speak")
+    assert call.prompt_ends().playing == "tone:beep"
+    call.prompt_ends()
+    [record] = call.just(commands.Record)
+    assert (record.on, record.limit_s, record.silence_s, record.end_on) == ("caller", 30.0, 4.0, "#")
+    [timer] = call.just(commands.SetTimer)
+    assert timer.due == call.now + 30 * SECOND
+
+
+def test_the_tone_can_be_left_out() -> None:
+    call = drive(mailbox(beep=False)).arrives().prompt_ends()
+    assert call.just(commands.Record)
+
+
+@pytest.mark.parametrize(("asked_s", "given_s"), [(1.0, 1.0), (119.5, 119.5), (120.0, 120.0), (600.0, 120.0)])
+def test_no_message_is_longer_than_two_minutes(asked_s: float, given_s: float) -> None:
+    call = recording(mailbox(max_duration_s=asked_s))
+    assert call.all_of(commands.Record)[0].limit_s == given_s
+    assert call.all_of(commands.SetTimer)[0].due == call.now + given_s * SECOND
+
+
+def test_a_message_ended_by_the_caller_is_kept() -> None:
+    """`#` and silence are heard by the switch; it reports the end of the recording."""
+    call = recording().waits(7).recorded(7_000)
+    assert call.path == [("box", "recorded")]
+    [kept] = call.all_of(commands.KeepRecording)
+    assert (kept.purpose, kept.state, kept.duration_ms, kept.limit_s) == ("voicemail", "box", 7_000, 30.0)
+    assert call.playing == "builtin:goodbye:en-US"
+
+
+def test_our_own_timer_ends_a_message_of_a_caller_who_sends_no_sound() -> None:
+    """The switch's limit runs on received audio and never comes."""
+    call = recording(responsive=False).waits(30)
+    [record] = call.all_of(commands.Record)
+    assert call.just(commands.StopRecord) == [commands.StopRecord(record.recording)]
+    assert call.path == [("box", "")], "the recording is complete only when the switch says so"
+    call.recorded(30_000)
+    assert call.path == [("box", "timeout"), ("late", "")]
+    assert call.all_of(commands.KeepRecording)
+
+
+def test_a_limit_reached_on_the_switch_is_a_timeout_too() -> None:
+    call = recording().waits(29.9).recorded(30_040)
+    assert call.path == [("box", "timeout"), ("late", "")]
+    assert call.all_of(commands.KeepRecording)[0].limit_s == 30.0, "the library cuts what the switch overran"
+    assert call.all_of(commands.CancelTimer)
+
+
+def test_a_hang_up_keeps_the_message() -> None:
+    call = recording(responsive=False).waits(12).hangs_up()
+    assert call.just(commands.StopRecord)
+    assert not call.is_over()
+    call.recorded(12_000)
+    assert call.all_of(commands.KeepRecording)[0].duration_ms == 12_000
+    assert call.is_over()
+    assert call.machine.record().disposition == "message"
+
+
+def test_a_hang_up_the_switch_tells_after_the_recording_ended() -> None:
+    call = recording(responsive=False).waits(12).recorded(12_000).hangs_up()
+    assert len(call.all_of(commands.KeepRecording)) == 1
+    assert call.is_over()
+    assert call.machine.record().disposition == "message"
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "talking_ms", "kept"),
+    [(999, None, False), (1_000, None, True), (9_000, 999, False), (9_000, 1_000, True), (0, None, False)],
+)
+def test_under_a_second_of_sound_is_thrown_away(duration_ms: int, talking_ms: int | None, kept: bool) -> None:
+    call = recording().waits(9).recorded(duration_ms, talking_ms=talking_ms)
+    assert bool(call.all_of(commands.KeepRecording)) is kept
+    assert bool(call.all_of(commands.DiscardRecording)) is not kept
+    assert call.path[0] == ("box", "recorded")
+    assert bool(call.machine.record().recordings) is kept
+
+
+def test_a_recording_that_failed_is_neither_kept_nor_discarded() -> None:
+    call = recording().recorded(5_000, ok=False)
+    assert not call.all_of(commands.KeepRecording)
+    assert not call.all_of(commands.DiscardRecording)
+    assert call.machine.record().faults == ("box: recording failed",)
+
+
+def test_a_recording_the_switch_refused_ends_the_state() -> None:
+    call = recording()
+    [record] = call.all_of(commands.Record)
+    call.fails(record.recording)
+    assert call.path == [("box", "recorded")]
+    assert call.all_of(commands.CancelTimer)
+
+
+def test_keys_of_the_message_are_not_for_a_later_menu() -> None:
+    menu = Ivr(prompt=say("Menu"), connections={"1": "late"})
+    of = mailbox()
+    call = recording(of.model_copy(update={"states": {"box": of.states["box"], "late": menu}}))
+    call.presses("1").waits(30)
+    assert call.path == [("box", "timeout"), ("late", "")]
+    assert call.playing == spoken("Menu")
+
+
+def test_a_message_the_switch_never_finishes_is_given_up_after_the_settle_time() -> None:
+    call = recording(responsive=False).waits(5).hangs_up()
+    call.waits(10)
+    assert call.is_over()
+    assert call.just(commands.DiscardRecording)
+    [record] = call.all_of(commands.Record)
+    assert call.machine.record().faults == (f"{record.recording}: end not confirmed",)
+
+
+def test_the_end_told_twice_keeps_once() -> None:
+    call = recording().waits(5).recorded(5_000)
+    [record] = call.all_of(commands.Record)
+    call.happens(events.RecordingEnded(call.now, record.recording, 5_000))
+    assert len(call.all_of(commands.KeepRecording)) == 1
