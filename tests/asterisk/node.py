@@ -63,14 +63,14 @@ class BareApp:
         if self._session is not None:
             await self._session.close()
 
-    async def call(self, method: str, path: str, **parameters: str | int) -> Any:
-        """One ARI request; returns the decoded body. Raises AssertionError for a status of 400 and above."""
+    async def call(self, method: str, path: str, body: object = None, /, **parameters: str | int) -> Any:
+        """One ARI request; returns the decoded answer. Raises AssertionError for a status of 400 and above."""
         assert self._session is not None
         url = f"{self._settings.ari_url}/ari/{path}"
-        async with self._session.request(method, url, params=parameters) as answer:
-            body = await answer.text()
-            assert answer.status < 400, f"{method} {path}: {answer.status} {body}"
-            return json.loads(body) if body else None
+        async with self._session.request(method, url, params=parameters, json=body) as answer:
+            text = await answer.text()
+            assert answer.status < 400, f"{method} {path}: {answer.status} {text}"
+            return json.loads(text) if text else None
 
     async def event(self, kind: str, within: float = 5.0, **fields: object) -> dict[str, Any]:
         """The first event of a type, past or to come, whose named fields have these values."""
