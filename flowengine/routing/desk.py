@@ -78,6 +78,10 @@ class MemoryDesk:
         if owners:
             self._serve_lines(at)
 
+    def is_reachable(self, endpoint: str) -> bool:
+        """Whether this device can be rung now."""
+        return self.everyone_reachable or endpoint in self._reachable
+
     def perform(self, account: str, call: str, command: DeskCommand, at: Instant) -> None:
         """Answer a question of a call, or take note of what it reports."""
         match command:
@@ -133,9 +137,7 @@ class MemoryDesk:
         entry = self.catalog.users.get(account, {}).get(user)
         if entry is None:
             return ()
-        if self.everyone_reachable:
-            return entry.endpoints
-        return tuple(endpoint for endpoint in entry.endpoints if endpoint in self._reachable)
+        return tuple(endpoint for endpoint in entry.endpoints if self.is_reachable(endpoint))
 
     def _online(self, account: str, user: str) -> bool:
         return bool(self._endpoints(account, user))

@@ -19,6 +19,8 @@ TONES: Final = {
 }
 """Frequency of each prompt, in Hz."""
 TONE_S: Final = 0.8
+SPEECH_HZ: Final = 400.0
+"""The voice of a caller."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Press:
 
 @dataclass(frozen=True)
 class Speak:
-    """Make a sound of one's own (a tone of 400 Hz)."""
+    """Make a sound of one's own: the tone of `SPEECH_HZ`."""
 
     seconds: float
 

@@ -33,6 +33,8 @@ class Ran:
     messages_s: tuple[float, ...] = ()
     """Lengths of the messages kept, as the library holds them."""
     talks_s: tuple[float, ...] = ()
+    voice: float = 1.0
+    """How much of the sound of the messages is the caller's voice, 0 to 1, where a rig can hear it."""
     crash: str = ""
 
 
@@ -116,6 +118,7 @@ def verify(case: Case, ran: Ran) -> None:
     if expect.ended_by is not None:
         assert ran.ended_by == expect.ended_by
     _lengths(ran.messages_s, expect.message_s)
+    assert ran.voice > 0.9, "the message does not hold what the caller said"
     _lengths(ran.talks_s, expect.talk_s)
 
 
