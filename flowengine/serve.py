@@ -1,0 +1,222 @@
+"""A whole engine, put together for one process: database, prompts, desk, switch, health, and a clean end.
+
+This is the only file that knows every part. Each part is opened as a context, so whatever fails on the way, the
+parts opened before are closed again.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from flowengine.ari.settings import AriSettings
+from flowengine.ari.switch import AriSwitch
+from flowengine.call.commands import KeepRecording
+from flowengine.call.machine import standard_sounds
+from flowengine.clock import SystemClock
+from flowengine.config import Settings
+from flowengine.health import serve_health
+from flowengine.routing.desk import MemoryDesk
+from flowengine.routing.directory import Catalog, PublishedFlow
+from flowengine.runtime import Engine, Watch
+from flowengine.store import catalog as catalogs
+from flowengine.store.database import Database, open_database
+from flowengine.store.ids import new_id
+from flowengine.store.journal import DatabaseJournal
+from flowengine.store.migrate import check_schema, upgrade
+from flowengine.store.recordings import save_recording
+from recordings.errors import SoundsUnavailable
+from recordings.library import RecordingLibrary
+from recordings.prompts import PromptLibrary
+from recordings.speech import EspeakSpeech
+
+log = structlog.get_logger(__name__)
+
+FIRST_CONNECT_S: Final = 10.0
+"""How long the start waits for the switch before it goes on without; the connection is retried for ever."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Installation:
+    """A running engine and what it is made of."""
+
+    settings: Settings
+    database: Database
+    engine: Engine
+    switch: AriSwitch
+    desk: MemoryDesk
+    prompts: PromptLibrary
+    library: RecordingLibrary
+    address: str
+    """Where health is told, such as http://127.0.0.1:8080."""
+
+
+class LibraryKeeper:
+    """Finished recordings go into the library, and a row about them into the database."""
+
+    def __init__(self, database: Database, library: RecordingLibrary) -> None:
+        self._database = database
+        self._library = library
+
+    async def keep(
+        self, account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]
+    ) -> None:
+        """Take a recording over from the switch."""
+        limit_ms = int(command.limit_s * 1000) or None
+        kept = await self._library.keep(f"{call}-{command.recording}", sound, limit_ms)
+        async with self._database.writing() as session:
+            await save_recording(
+                session,
+                account,
+                call,
+                command,
+                path=kept.path.name,
+                size_bytes=kept.bytes,
+                sha256=kept.sha256,
+                duration_ms=kept.duration_ms,
+            )
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Settings, ari: AriSettings, *, watch: Watch | None = None, progress: Progress | None = None
+) -> AsyncIterator[Installation]:
+    """Open an engine on one switch; it takes calls until the context is left, which drains it first.
+
+    Raises:
+        StoreError: the database cannot be used.
+        SoundError, RecordingRefused: the folders for sounds cannot be used.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database, exclusive=True))
+        await _prepare(database)
+        journal = await stack.enter_async_context(DatabaseJournal(database))
+        library = RecordingLibrary(settings.recordings_dir)
+        prompts = PromptLibrary(settings.prompts_dir.resolve(), EspeakSpeech(), settings.audio_dir)
+        clock = SystemClock()
+        engine = Engine(
+            journal=journal,
+            clock=clock,
+            keeper=LibraryKeeper(database, library),
+            new_call_id=lambda: new_id("cal"),
+            country=settings.country,
+            watch=watch,
+        )
+        news = catalogs.watch(database)
+        catalog = await anext(news)
+        desk = MemoryDesk(engine.happened, catalog)
+        engine.desk = desk
+        engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
+        await _render(prompts, catalog, progress)
+        engine.catalog = catalog
+        switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound), clock)
+        engine.switch = switch
+        address = await stack.enter_async_context(serve_health(settings, engine, switch))
+        await stack.enter_async_context(switch)
+        with contextlib.suppress(Exception):
+            await switch.client.wait_ready(FIRST_CONNECT_S)
+        if not switch.client.ready:
+            log.warning("switch not ready yet, still trying", problem=switch.client.problem)
+        await stack.enter_async_context(_following(news, engine, desk, prompts))
+        stack.push_async_callback(_drain, engine, settings.drain_s)
+        yield Installation(settings, database, engine, switch, desk, prompts, library, address)
+
+
+async def until_told_to_stop() -> str:
+    """Wait for SIGTERM or SIGINT; gives its name."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+
+    def tell(name: str) -> None:
+        if not told.done():
+            told.set_result(name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell, number.name)
+    try:
+        return await told
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _prepare(database: Database) -> None:
+    """A new or embedded database is brought up to date here; a PostgreSQL is the operator's to upgrade."""
+    if database.is_sqlite:
+        await upgrade(database)
+    async with database.reading() as session:
+        await check_schema(session)
+
+
+def _flows(catalog: Catalog) -> list[PublishedFlow]:
+    return list({each.version: each for each in catalog.numbers.values() if each is not None}.values())
+
+
+async def _render(prompts: PromptLibrary, catalog: Catalog, progress: Progress | None = None) -> None:
+    """Make every sound a call may need; one that cannot be made is told, and fails when it is played."""
+    flows = _flows(catalog)
+    wanted = [sound for each in flows for sound in (*each.flow.sounds(), *standard_sounds(each.flow))]
+    try:
+        await prompts.render_all(wanted, progress)
+    except SoundsUnavailable as error:
+        for failure in error.failures.values():
+            log.error("a sound of a published flow cannot be made", problem=str(failure))
+
+
+def _media(prompts: PromptLibrary, sound: str) -> str | None:
+    rendered = prompts.lookup(sound)
+    return f"sound:{rendered.media}" if rendered else None
+
+
+@contextlib.asynccontextmanager
+async def _following(
+    news: AsyncIterator[Catalog], engine: Engine, desk: MemoryDesk, prompts: PromptLibrary
+) -> AsyncIterator[None]:
+    """Take over each new catalogue, its sounds first, for as long as the context is open."""
+
+    async def follow() -> None:
+        async for catalog in news:
+            await _render(prompts, catalog)
+            engine.catalog = catalog
+            desk.renew(catalog)
+            log.info("catalogue renewed", numbers=len(catalog.numbers))
+
+    task = asyncio.create_task(follow(), name="catalogue")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _drain(engine: Engine, within_s: float) -> None:
+    if engine.calls:
+        log.info("draining", calls=len(engine.calls), within_s=within_s)
+    left = await engine.drain(within_s)
+    if left:
+        log.warning("calls left on the switch", calls=left)
+
+
+def ari_settings(settings: Settings) -> AriSettings:
+    """How to reach the operator's Asterisk. Raises ValueError naming the setting."""
+    password = settings.ari_password.get_secret_value()
+    if not password:
+        raise ValueError(
+            "FLOWENGINE_ARI_PASSWORD is not set: give the password of the user in Asterisk's ari.conf"
+        )
+    return AriSettings(
+        app=settings.ari_app, username=settings.ari_user, password=password, url=settings.ari_url
+    )
+
+
+def audio_root(settings: Settings, account_file: Path) -> Path:
+    """Where audio files named by path are looked for: the operator's folder, or beside the account file."""
+    return settings.audio_dir or account_file.parent.resolve()
