@@ -12,22 +12,12 @@ import json
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Strict,
-    StringConstraints,
-    Tag,
-    ValidationError,
-)
+from pydantic import BaseModel, Discriminator, Field, Strict, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
+from flowengine.flow.fields import Identifier, Label, Language, Model, StateId, Text
+from flowengine.flow.prompts import Audio, Prompt, Say, Url
 from flowengine.flow.reading import Invalid, Unreadable, problems_of, read_json
 
 __all__ = [
@@ -54,56 +44,6 @@ KEYS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*")
 """The keys of a menu: 0-9 and `*` (product rules, section 3). `#` is not one of them."""
 
 
-def _printable(text: str) -> str:
-    """Refuse control characters, which no speech engine, phone display or database takes."""
-    for char in text:
-        if (char < " " and char not in "\n\t") or char == "\x7f":
-            raise PydanticCustomError(
-                "control_character",
-                "Input should be without control characters",
-                {"char": f"U+{ord(char):04X}"},
-            )
-    return text
-
-
-def _audio_id(audio: str) -> str:
-    """Accept an id of the library, or a path which stays below the folder of the flow's file."""
-    parts = audio.split("/")
-    if audio and (any(part in ("", ".", "..") for part in parts) or "\\" in audio or ":" in audio):
-        raise PydanticCustomError(
-            "audio_id", 'Input should be the id of an audio or a relative path such as "audio/welcome.wav"'
-        )
-    return audio
-
-
-def _https(url: str) -> str:
-    """Accept an https address with a host and without a password in it; empty is a draft's."""
-    if not url:
-        return url
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme == "https" and parts.hostname and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:
-        fine = False
-    if not fine or any(char.isspace() for char in url):
-        raise PydanticCustomError(
-            "https_url", 'Input should be an https address such as "https://example.com/welcome.wav"'
-        )
-    return url
-
-
-Text = Annotated[str, StringConstraints(max_length=5_000), AfterValidator(_printable)]
-Label = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
-Identifier = Annotated[str, StringConstraints(max_length=100), AfterValidator(_printable)]
-StateId = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$"), Field(description="1 to 64 of a-z, 0-9, _ and -.")
-]
-Language = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"),
-    Field(description="A language tag (BCP 47) such as en-US or ja-JP."),
-]
-Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 Connections = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Identifier | None],
     Field(
@@ -115,75 +55,7 @@ Connections = Annotated[
 RingTime = Annotated[float, Field(ge=1, le=300, description="How long a phone rings, in seconds.")]
 
 
-class _Model(BaseModel):
-    """Frozen, strict and closed: what the document does not know, it refuses."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-
-class Say(_Model):
-    """Text to be spoken, in the flow's language unless it names its own."""
-
-    say: Text
-    language: Language | None = None
-    voice: Voice | None = None
-
-    def sound(self, language: str) -> str:
-        """Give the sound key `say:<language>:<voice>:<text>`; `language` is the flow's."""
-        return f"say:{self.language or language}:{self.voice or ''}:{self.say}"
-
-
-class Audio(_Model):
-    """A sound of the library by its id, or a file by its path from the flow's file."""
-
-    audio: Annotated[
-        str, StringConstraints(max_length=400), AfterValidator(_printable), AfterValidator(_audio_id)
-    ]
-
-    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
-        """Give the sound key `audio:<id>`."""
-        return f"audio:{self.audio}"
-
-
-class Url(_Model):
-    """A sound fetched from an https address."""
-
-    url: Annotated[
-        str, StringConstraints(max_length=2_000), AfterValidator(_printable), AfterValidator(_https)
-    ]
-
-    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
-        """Give the sound key `url:<url>`."""
-        return f"url:{self.url}"
-
-
-def _prompt_kind(prompt: object) -> str | None:
-    """Choose the kind of a prompt by the key it has, so that an error is about that kind alone."""
-    kinds = ("say", "audio", "url")
-    if isinstance(prompt, dict):
-        return next((kind for kind in kinds if kind in prompt), None)
-    return next((kind for kind in kinds if hasattr(prompt, kind)), None)
-
-
-Prompt = Annotated[
-    Annotated[Say, Tag("say")] | Annotated[Audio, Tag("audio")] | Annotated[Url, Tag("url")],
-    Discriminator(
-        _prompt_kind,
-        custom_error_type="prompt_kind",
-        custom_error_message='Input should be a prompt: {"say": text}, {"audio": id} or {"url": address}',
-    ),
-]
-
-
-class _State(_Model):
+class _State(Model):
     """What every kind of state declares about itself."""
 
     EXITS: ClassVar[tuple[str, ...]]
@@ -221,8 +93,8 @@ class Ivr(_State):
     prompt: Prompt
     timeout_s: Annotated[float, Field(ge=1, le=60, description="Silence after the prompt, in seconds.")] = 5.0
     attempts: Annotated[int, Field(ge=1, le=10, description="How often the prompt is played at most.")] = 3
-    key_labels: Annotated[dict[str, Label], Field(description="What a key is for, by key.")] = {}
-    connections: Connections = {}
+    key_labels: dict[str, Label] = Field(default_factory=dict, description="What a key is for, by key.")
+    connections: Connections = Field(default_factory=dict)
 
 
 class Announcement(_State):
@@ -233,7 +105,7 @@ class Announcement(_State):
     type: Literal["announcement"] = "announcement"
     label: Label = ""
     prompt: Prompt
-    connections: Connections = {}
+    connections: Connections = Field(default_factory=dict)
 
 
 class Voicemail(_State):
@@ -250,10 +122,10 @@ class Voicemail(_State):
     )
     silence_s: Annotated[float, Field(ge=1, le=120, description="Silence that ends it, in seconds.")] = 5.0
     beep: bool = True
-    connections: Connections = {}
+    connections: Connections = Field(default_factory=dict)
 
 
-class WaitingLine(_Model):
+class WaitingLine(Model):
     """Where callers wait while the user is on another call."""
 
     max_waiting: Annotated[int, Field(ge=1, le=1_000, description="Callers who may wait at the same time.")]
@@ -274,7 +146,7 @@ class UserTransfer(_State):
     ring_timeout_s: RingTime = 30.0
     record: bool = False
     queue: WaitingLine | None = None
-    connections: Connections = {}
+    connections: Connections = Field(default_factory=dict)
 
     def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
         """Give the notice and the music of the waiting line."""
@@ -299,14 +171,14 @@ class GroupTransfer(_State):
     ringing: Literal["parallel", "sequential"] = "parallel"
     ring_timeout_s: RingTime = 30.0
     record: bool = False
-    connections: Connections = {}
+    connections: Connections = Field(default_factory=dict)
 
 
 State = Annotated[Ivr | Announcement | Voicemail | UserTransfer | GroupTransfer, Discriminator("type")]
 Coordinate = Annotated[float, Strict(), Field(ge=-1e6, le=1e6)]
 
 
-class Flow(_Model):
+class Flow(Model):
     """A whole flow: its states, where it starts, and how the designer lays it out."""
 
     format: Literal["flowengine/1"]
@@ -316,7 +188,9 @@ class Flow(_Model):
     goodbye: Annotated[Prompt | None, Field(description="Said before a call ends at an open exit.")] = None
     start: Identifier | None = None
     states: dict[StateId, State]
-    layout: dict[StateId, Annotated[tuple[Coordinate, Coordinate], Strict(False)]] = {}
+    layout: dict[StateId, Annotated[tuple[Coordinate, Coordinate], Strict(False)]] = Field(
+        default_factory=dict
+    )
 
     def sounds(self) -> tuple[str, ...]:
         """Give every sound key the flow can play, each once, in document order."""
@@ -330,7 +204,12 @@ class Flow(_Model):
         Two documents that behave alike have the same canonical bytes; an optional field added to the format
         later does not change the bytes of the flows that do not use it.
         """
-        plain = _plain(self, keep=lambda model, name, field: getattr(model, name) != field.get_default())
+        plain = _plain(
+            self,
+            keep=lambda model, name, field: (
+                getattr(model, name) != field.get_default(call_default_factory=True)
+            ),
+        )
         assert isinstance(plain, dict)
         plain.pop("layout", None)
         for state in plain["states"].values():
