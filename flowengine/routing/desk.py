@@ -86,7 +86,7 @@ class MemoryDesk:
         """Answer a question of a call, or take note of what it reports."""
         match command:
             case commands.OfferAgents():
-                members = self._members(account, command.kind, command.target)
+                members = self._members(account, command.kind, command.target, call)
                 wave = next_wave(members, command.ringing, command.tried)
                 agents = tuple(self._reserve(account, user, call) for user in wave.users)
                 self.deliver(call, AgentsOffered(at, command.request, agents, wave.busy, wave.unreachable))
@@ -142,11 +142,12 @@ class MemoryDesk:
     def _online(self, account: str, user: str) -> bool:
         return bool(self._endpoints(account, user))
 
-    def _members(self, account: str, kind: Literal["user", "group"], target: str) -> list[Member]:
+    def _members(self, account: str, kind: Literal["user", "group"], target: str, call: str) -> list[Member]:
+        """Whom `call` may be offered. Those it holds already count as free: a repeated question has one answer."""
         users = (target,) if kind == "user" else self.catalog.groups.get(account, {}).get(target, ())
-        people = [(user, self._person(account, user)) for user in users]
+        people = [(user, self._person(account, user)) for user in dict.fromkeys(users)]
         return [
-            Member(user, person.place, person.holder is None, self._online(account, user))
+            Member(user, person.place, person.holder in (None, call), self._online(account, user))
             for user, person in people
         ]
 
@@ -155,20 +156,24 @@ class MemoryDesk:
         return Agent(user, self._endpoints(account, user))
 
     def _join(self, account: str, call: str, command: commands.JoinLine, at: Instant) -> None:
-        ahead = sum(
-            (p.account, p.kind, p.target) == (account, command.kind, command.target) for p in self._waiting
-        )
-        if ahead >= command.max_waiting:
-            self.deliver(call, LineFull(at, command.request))
-            return
-        self._waiting.append(_Place(account, call, command.request, command.kind, command.target))
-        self.deliver(call, LineJoined(at, command.request, ahead + 1))
+        place = _Place(account, call, command.request, command.kind, command.target)
+        line = [
+            p for p in self._waiting if (p.account, p.kind, p.target) == (account, place.kind, place.target)
+        ]
+        if place not in line:
+            if len(line) >= command.max_waiting:
+                self.deliver(call, LineFull(at, command.request))
+                return
+            self._waiting.append(place)
+            line.append(place)
+        self.deliver(call, LineJoined(at, command.request, line.index(place) + 1))
         self._serve_lines(at)
 
     def _serve_lines(self, at: Instant) -> None:
         """Give the head of each line its turn, if somebody is free; tell it when nobody is in reach any more."""
         for place in list(self._waiting):
-            wave = next_wave(self._members(place.account, place.kind, place.target), "sequential")
+            members = self._members(place.account, place.kind, place.target, place.call)
+            wave = next_wave(members, "sequential")
             if wave.users or not wave.busy:
                 self._waiting.remove(place)
                 agents = tuple(self._reserve(place.account, user, place.call) for user in wave.users)
