@@ -91,6 +91,15 @@ def test_a_python_that_is_too_old_is_passed_over(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/python3.12\n")
 
 
+def test_a_named_python_is_used_or_refused(tmp_path: Path) -> None:
+    named = run("find-python", FLOWENGINE_PYTHON=sys.executable)
+    assert (named.returncode, named.stdout) == (0, f"{sys.executable}\n")
+    old = program(tmp_path / "python2", "exit 1")
+    refused = run("find-python", FLOWENGINE_PYTHON=str(old))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"FLOWENGINE_PYTHON={old} is not Python >= 3.11" in refused.stderr
+
+
 def test_the_engine_finds_the_tree_that_the_script_built(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "FLOWENGINE_CACHE": str(tmp_path)}
     with pytest.raises(NodeError, match="make asterisk"):
