@@ -29,12 +29,16 @@ def simulate(
 ) -> None:
     """Play scenarios against a flow in virtual time. Exit 1 when an expectation fails."""
     from flowengine.call.trace import dump
-    from simulator.run_files import BadScenario, junit_xml, run_files
+    from flowengine.flow.document import Invalid, Unreadable
+    from simulator.junit import junit_xml
+    from simulator.play import BadFlow, BadScenario, run_files
 
     try:
-        results = run_files(flow, scenarios)
-    except BadScenario as error:
+        results = run_files(flow, list(scenarios))
+    except (BadScenario, Unreadable) as error:
         fail(str(error))
+    except (BadFlow, Invalid) as error:
+        fail(str(error), PROBLEMS)
     if junit is not None:
         junit.write_text(junit_xml(results), encoding="utf-8")
     if traces is not None:

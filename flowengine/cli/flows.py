@@ -63,10 +63,11 @@ def schema(
     from flowengine.flow import schema as generated
 
     if write:
-        for path in generated.write():
+        for path in generated.stale_schemas():
             say(f"written: {path}")
+        generated.write_schemas()
     elif is_check:
-        drifted = generated.drifted()
+        drifted = generated.stale_schemas()
         for path in drifted:
             say(f"{path}: differs from the code; run `flowengine schema --write`", "error")
         raise typer.Exit(PROBLEMS if drifted else 0)
