@@ -15,7 +15,7 @@ from simulator.things import Leg, Phone
 from simulator.world import World
 
 PATIENCE_US: Final = 3_600 * SECOND
-"""How long a caller whose script is at its end stays on the line."""
+"""After so long a caller hangs up who only waits: for a sound, for the answer, or for others to hang up."""
 
 
 def seconds(value: float) -> int:
@@ -114,7 +114,7 @@ class HangUp:
 class Caller(Phone):
     """Somebody who calls and follows a script. The script begins when they dial."""
 
-    __slots__ = ("awaited", "cause", "hearing", "leg", "place", "script", "sounds", "world")
+    __slots__ = ("awaited", "cause", "hearing", "leg", "place", "script", "sounds", "waits_only", "world")
 
     def __init__(self, world: World, script: Sequence[Step]) -> None:
         self.world = world
@@ -122,6 +122,8 @@ class Caller(Phone):
         self.place = 0
         self.awaited: Step | None = None
         """The step that waits for something to happen."""
+        self.waits_only = False
+        """Nothing more will come from the script unless something happens first."""
         self.hearing: str | None = None
         self.sounds: list[str] = []
         """Everything heard, in order, as sound keys."""
@@ -131,6 +133,7 @@ class Caller(Phone):
     def call(self, number: str, caller: str, caller_name: str = "") -> Leg:
         """Dial; the script runs from here on."""
         self.leg = self.world.arrive(number, caller, self, caller_name=caller_name)
+        self.world.after(PATIENCE_US, self._lose_patience, None)
         self._go_on(None)
         return self.leg
 
@@ -160,27 +163,29 @@ class Caller(Phone):
 
     def _go_on(self, _: object) -> None:
         self.awaited = None
+        self.waits_only = False
         leg = self.leg
         if leg.talking:
             self.world.talk(leg, False)
         while leg.open:
             if self.place == len(self.script):
-                self.place += 1
-                self.world.after(PATIENCE_US, self._lose_patience, None)
-                return
-            if self.place > len(self.script):
+                self.waits_only = True
                 return
             step = self.script[self.place]
             self.place += 1
             pause_us = step.begin(self)
             if pause_us is None:
+                self.waits_only = True
                 return
             if pause_us:
                 self.world.after(pause_us, self._go_on, None)
                 return
 
     def _lose_patience(self, _: object) -> None:
-        self.world.leave(self.leg)
+        if self.waits_only:
+            self.world.leave(self.leg)
+        elif self.leg.open:
+            self.world.after(PATIENCE_US, self._lose_patience, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The simulator: the world in virtual time, the people in it, scenario files, and what is told of them."""
