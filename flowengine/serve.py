@@ -7,9 +7,8 @@ parts opened before are closed again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -32,15 +31,13 @@ from flowengine.store.migrate import check_schema, upgrade
 from flowengine.store.recordings import save_recording
 from recordings.errors import SoundsUnavailable
 from recordings.library import RecordingLibrary
-from recordings.prompts import PromptLibrary
+from recordings.prompts import Progress, PromptLibrary
 from recordings.speech import EspeakSpeech
 
 log = structlog.get_logger(__name__)
 
 FIRST_CONNECT_S: Final = 10.0
 """How long the start waits for the switch before it goes on without; the connection is retried for ever."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -77,7 +74,7 @@ class LibraryKeeper:
                 account,
                 call,
                 command,
-                path=kept.path.name,
+                path=str(kept.path.relative_to(kept.path.parents[1])),
                 size_bytes=kept.bytes,
                 sha256=kept.sha256,
                 duration_ms=kept.duration_ms,
@@ -164,8 +161,9 @@ async def _render(prompts: PromptLibrary, catalog: Catalog, progress: Progress |
     """Make every sound a call may need; one that cannot be made is told, and fails when it is played."""
     flows = _flows(catalog)
     wanted = [sound for each in flows for sound in (*each.flow.sounds(), *standard_sounds(each.flow))]
+    missing = [sound for sound in wanted if prompts.lookup(sound) is None]
     try:
-        await prompts.render_all(wanted, progress)
+        await prompts.render_all(missing, progress)
     except SoundsUnavailable as error:
         for failure in error.failures.values():
             log.error("a sound of a published flow cannot be made", problem=str(failure))
@@ -215,8 +213,3 @@ def ari_settings(settings: Settings) -> AriSettings:
     return AriSettings(
         app=settings.ari_app, username=settings.ari_user, password=password, url=settings.ari_url
     )
-
-
-def audio_root(settings: Settings, account_file: Path) -> Path:
-    """Where audio files named by path are looked for: the operator's folder, or beside the account file."""
-    return settings.audio_dir or account_file.parent.resolve()

@@ -1,28 +1,5 @@
-"""The `flowengine` command. One file a topic; heavy things are imported by the command that needs them.
+"""The `flowengine` command."""
 
-Exit codes, the same for every command: 0 fine, 1 problems were found (and named), 2 the input or the arguments
-cannot be read, 3 something this machine should have is missing or does not work.
-"""
+from flowengine.cli.app import app, main
 
-import typer
-
-from flowengine.cli import accounts, calls, flows, service
-
-app = typer.Typer(
-    name="flowengine",
-    help="Answers calls the way you drew it. Exit codes: 0 fine, 1 problems found, 2 unreadable input, "
-    "3 something missing on this machine.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-flows.add_to(app)
-calls.add_to(app)
-accounts.add_to(app)
-service.add_to(app)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
+__all__ = ["app", "main"]

@@ -31,7 +31,8 @@ def simulate(
     from flowengine.call.trace import dump
     from flowengine.flow.document import Invalid, Unreadable
     from simulator.junit import junit_xml
-    from simulator.play import BadFlow, BadScenario, run_files
+    from simulator.play import BadFlow, run_files
+    from simulator.scenario_file import BadScenario
 
     try:
         results = run_files(flow, list(scenarios))

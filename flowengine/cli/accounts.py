@@ -1,0 +1,123 @@
+"""Accounts as code: apply and export."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowengine.cli.flows import AsJson
+from flowengine.cli.screen import MISSING, PROBLEMS, fail, say, say_json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    app.command()(apply)
+    app.command()(export)
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="An account file (YAML or JSON).")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also remove what the file does not name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an account what its file says: numbers, users, groups, flows. All of it, or nothing.
+
+    Exit 0: done, or nothing to do. 1: the file cannot come true, with every reason. 3: no usable database.
+    """
+    from flowengine.config import BadConfig, load
+    from flowengine.publishing import apply_account
+    from flowengine.store.errors import AccountRefused, StoreError
+    from recordings.errors import SoundError, SoundsUnavailable
+
+    try:
+        done = asyncio.run(
+            apply_account(load(), file, prune=prune, dry_run=dry_run, progress=_progress(as_json))
+        )
+    except BadConfig as error:
+        fail(str(error))
+    except AccountRefused as error:
+        if as_json:
+            say_json({"problems": [problem.as_json() for problem in error.problems]})
+            raise typer.Exit(PROBLEMS) from None
+        fail(f"{file}: nothing was changed\n{error}", PROBLEMS)
+    except SoundsUnavailable as error:
+        reasons = "\n".join(str(failure) for failure in error.failures.values())
+        fail(f"{file}: nothing was changed, some sounds cannot be made\n{reasons}", PROBLEMS)
+    except (StoreError, SoundError) as error:
+        fail(str(error), MISSING)
+    if as_json:
+        say_json(
+            {
+                "account": done.account,
+                "changes": [str(change) for change in done.changes],
+                "notes": [problem.as_json() for problem in done.notes],
+                "applied": not dry_run,
+            }
+        )
+        return
+    for problem in done.notes:
+        say(
+            f"{problem.severity}: {problem.pointer or '/'}: {problem.message} [{problem.code}]",
+            problem.severity,
+        )
+    for change in done.changes:
+        say(str(change))
+    if not done.changes:
+        say("nothing to change", "ok")
+    else:
+        say(f"{len(done.changes)} changes {'would be made' if dry_run else 'made'}", "ok")
+
+
+def export(
+    account: Annotated[str, typer.Argument(help="The key of the account.")],
+) -> None:
+    """Write an account as a file which, applied, changes nothing."""
+    from flowengine.config import BadConfig, Settings, load
+    from flowengine.store.accounts import export as write_down
+    from flowengine.store.database import open_database
+    from flowengine.store.errors import NotStored, StoreError
+
+    async def run(settings: Settings) -> str:
+        async with open_database(settings.database) as database, database.reading() as session:
+            return await write_down(session, account)
+
+    try:
+        typer.echo(asyncio.run(run(load())), nl=False)
+    except BadConfig as error:
+        fail(str(error))
+    except NotStored as error:
+        fail(str(error), PROBLEMS)
+    except StoreError as error:
+        fail(str(error), MISSING)
+
+
+class _Bar:
+    """A bar of rendered sounds, on terminals only."""
+
+    def __init__(self) -> None:
+        import sys
+
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._shown = sys.stderr.isatty()
+        self._progress = Progress(console=Console(stderr=True), transient=True)
+        self._task = None if not self._shown else self._progress.add_task("sounds", total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many of so many."""
+        if self._task is None:
+            return
+        if done == 1:
+            self._progress.start()
+        self._progress.update(self._task, completed=done, total=total)
+        if done == total:
+            self._progress.stop()
+
+
+def _progress(as_json: bool) -> _Bar | None:
+    return None if as_json else _Bar()
