@@ -4,7 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowengine.call.record import KeptRecording
+from flowengine.call.commands import KeepRecording
 from flowengine.store.errors import NotStored
 from flowengine.store.ids import new_id
 from flowengine.store.tables import Recording
@@ -14,7 +14,7 @@ async def save_recording(
     session: AsyncSession,
     account: str,
     call: str,
-    kept: KeptRecording,
+    kept: KeepRecording,
     *,
     path: str,
     size_bytes: int,
@@ -24,7 +24,7 @@ async def save_recording(
     """Store the row of a recording and give its id (`rec_...`). Saving the same one again gives the same id.
 
     Args:
-        kept: what the call says of it; its `id` is the call's own ("rec-1").
+        kept: what the call says of it; its `recording` is the call's own id ("rec-1").
         path: of the file, below the folder of the library.
         duration_ms: as measured in the file, which is what the storage plan counts.
     """
@@ -32,7 +32,7 @@ async def save_recording(
         "id": new_id("rec"),
         "account_id": account,
         "call_id": call,
-        "short_id": kept.id,
+        "short_id": kept.recording,
         "purpose": kept.purpose,
         "state": kept.state,
         "user_name": kept.user,
@@ -47,7 +47,7 @@ async def save_recording(
     await session.execute(insert.on_conflict_do_nothing(index_elements=["call_id", "short_id"]))
     stored = await session.scalar(
         select(Recording.id).where(
-            Recording.account_id == account, Recording.call_id == call, Recording.short_id == kept.id
+            Recording.account_id == account, Recording.call_id == call, Recording.short_id == kept.recording
         )
     )
     assert stored is not None, "it was just inserted, or was there"

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from sqlalchemy import text, update
 
-from flowengine.call.record import KeptRecording
+from flowengine.call.commands import KeepRecording
 from flowengine.routing.directory import NO_PUBLISHED_FLOW, UNKNOWN_NUMBER, Catalog, PublishedFlow, User
 from flowengine.store import flows, tables
 from flowengine.store.catalog import load_catalog, read_epoch, watch
@@ -133,7 +133,7 @@ async def test_an_engine_hears_of_a_change_and_keeps_what_it_knows_through_a_fai
 
 async def test_a_recording_is_kept_once_and_can_be_heard(database: Database) -> None:
     of = await seed(database)
-    kept = KeptRecording("rec-1", "voicemail", "message", "", 2_300)
+    kept = KeepRecording("rec-1", "voicemail", "message", 2_300)
     async with DatabaseJournal(database) as journal:
         await journal.open("cal_1", of.account, of.flow, of.version, NOON)
     ids = set()
