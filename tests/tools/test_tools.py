@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from flowengine.ari.node import NodeError, find_asterisk
 
@@ -108,3 +112,21 @@ def test_the_engine_finds_the_tree_that_the_script_built(tmp_path: Path) -> None
     tree.mkdir(parents=True)
     (tree / ".flowengine-complete").touch()
     assert f"{find_asterisk(environment)}\n" == run("asterisk-tree", **environment).stdout
+
+
+def test_the_lock_holds_what_pyproject_asks_for_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = {
+        (name, version): re.findall(r"--hash=sha256:[0-9a-f]{64}", hashes)
+        for name, version, hashes in re.findall(r"^([\w.-]+)==([^\s;]+)(.*(?:\n    .*)*)", lock, re.MULTILINE)
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for line in [*project["dependencies"], *extras["dev"], *extras["postgres"]]:
+        wanted = Requirement(line)
+        if wanted.name != "flowengine":
+            names = [(name, version) for name, version in locked if canonicalize_name(wanted.name) == name]
+            assert names, f"{wanted.name} is not in requirements.lock: run `make lock`"
+            assert all(wanted.specifier.contains(version) for _, version in names), f"{line}: run `make lock`"
+    assert all(locked.values()), "a package without a hash"
+    assert "://" not in lock
