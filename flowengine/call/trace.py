@@ -67,6 +67,8 @@ _encode = msgspec.json.Encoder().encode
 _header = msgspec.json.Decoder(_Header).decode
 _line = msgspec.json.Decoder(_Line).decode
 _event = msgspec.json.Decoder(Event).decode
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeEncodeError)
+"""What a decoder raises: not JSON or not ours, nested too deep, a lone surrogate in the text."""
 
 
 def encode_event(event: Event) -> bytes:
@@ -78,7 +80,7 @@ def decode_event(data: bytes | str) -> Event:
     """Read an event of a journal; raises `BadTrace`."""
     try:
         found: Event = _event(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise BadTrace(f"not an event of this version: {error}") from None
     return found
 
@@ -143,7 +145,7 @@ def record(flow: Flow, call: str, events: Iterable[Event]) -> Trace:
 def _read_header(row: str) -> tuple[_Header, Flow]:
     try:
         header = _header(row)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise BadTrace(f'line 1: not a trace header {{"trace": "{FORMAT}", ...}}: {error}') from None
     if header.trace != FORMAT:
         raise BadTrace(f"line 1: format {header.trace!r} is not known here; this engine reads {FORMAT}")
@@ -156,7 +158,7 @@ def _read_header(row: str) -> tuple[_Header, Flow]:
 def _read_line(number: int, row: str, seq: int) -> Entry:
     try:
         line = _line(row)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BadTrace(f"line {number}: not a journal line: {error}") from None
     if line.seq != seq:
         raise BadTrace(f"line {number}: seq is {line.seq} where {seq} follows; a line is missing or moved")
