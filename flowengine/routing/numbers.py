@@ -26,4 +26,7 @@ def e164(raw: str, country: str | None = None) -> str | None:
 
 def masked(number: str) -> str:
     """A number for logs: enough to recognise it beside the history, too little to call it."""
-    return number if len(number) <= 4 else f"{number[:3]}{'*' * (len(number) - 5)}{number[-2:]}"
+    if len(number) <= 4:
+        return number
+    shown = 3 if len(number) > 6 else 2
+    return f"{number[:shown]}{'*' * (len(number) - shown - 2)}{number[-2:]}"
