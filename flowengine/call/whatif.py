@@ -68,12 +68,13 @@ def _visits(trace: Trace) -> list[Visit]:
 def _question(flow: Flow, name: str) -> tuple[object, ...]:
     """A state without its name, label and the targets of its exits.
 
-    Which exits are connected belongs to the question of a menu (it decides which keys are keys), and the language of
-    the flow to the question of anything that speaks.
+    Which keys (and whether `invalid`) are connected belongs to the question of a menu, for it decides what a key means;
+    that its `timeout` is does not. The language of the flow belongs to the question of anything that speaks.
     """
     node = flow.states[name]
     plain = node.model_dump(exclude={"connections", "label", "key_labels"})
-    keys = tuple(exit for exit in node.exits() if node.connections.get(exit)) if node.type == "ivr" else ()
+    exits = node.exits() if node.type == "ivr" else ()
+    keys = tuple(exit for exit in exits if exit != "timeout" and node.connections.get(exit))
     return (flow.language, tuple(sorted((key, repr(value)) for key, value in plain.items())), keys)
 
 
