@@ -33,7 +33,7 @@ run: ready $(if $(filter asterisk,$(SWITCH)),asterisk)  ## Start the engine with
 
 .PHONY: test
 test: ready asterisk  ## Run all tests, those on a real Asterisk included
-	status=0; \
+	@status=0; \
 	$(PYTEST) -n $(WORKERS) $(addprefix --ignore=,$(REAL_CALLS)) $(ARGS) || status=$$?; \
 	$(PYTEST) -n 2 $(REAL_CALLS) $(ARGS) || status=$$?; \
 	exit $$status
@@ -60,7 +60,7 @@ bench: ready  ## Measure speed
 
 .PHONY: asterisk
 asterisk: packages  ## Have a real Asterisk on this machine (built once, about a minute; needs root then)
-	tools/asterisk-tree >/dev/null
+	@tools/asterisk-tree >/dev/null
 
 .PHONY: lock
 lock: ready  ## Choose dependencies anew and write requirements.lock
