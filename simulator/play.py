@@ -176,7 +176,7 @@ def _dial(call: CallOutcome) -> None:
 
 def _match(calls: list[CallOutcome], simulation: Simulation) -> None:
     """Find for each caller what the engine made of their leg."""
-    ran = {each.channel: each for each in [*simulation.done, *simulation.running.values()]}
+    ran = {each.caller: each for each in [*simulation.done, *simulation.running.values()]}
     refused = {each.channel: each for each in simulation.refused}
     for call in calls:
         call.ran = ran.get(call.caller.leg.id)

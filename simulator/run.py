@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flowengine.call import commands
-from flowengine.call.commands import Command, SwitchCommand
 from flowengine.call.events import CallArrived, Event, TimerFired
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.record import CallRecord
@@ -17,24 +16,27 @@ from flowengine.flow.document import Flow
 from flowengine.ports import Arrival
 from flowengine.routing.desk import MemoryDesk
 from flowengine.routing.directory import Catalog, Rejection
-from simulator.switch import WorldSwitch
+from simulator.switch import Line, WorldSwitch
 from simulator.world import World
 
 
-class RunningCall:
+class RunningCall(Line):
     """A call between its arrival and its end, with its timers and, if wanted, its journal."""
 
-    __slots__ = ("account", "channel", "id", "journal", "machine", "record", "timers")
+    __slots__ = ("account", "journal", "machine", "record", "timers")
 
     def __init__(self, id: str, account: str, channel: str, flow: Flow) -> None:
-        self.id = id
+        super().__init__(id, channel)
         self.account = account
-        self.channel = channel
-        """The inbound leg in the world."""
         self.machine = CallMachine(flow)
         self.timers: dict[str, None] = {}
         self.journal: list[Entry] = []
         self.record: CallRecord | None = None
+
+    @property
+    def id(self) -> str:
+        """The call's id, in the order of arrival: `call-1`."""
+        return self.call
 
     def trace(self) -> Trace:
         """The journal in the form that is written to files and replayed."""
@@ -80,14 +82,14 @@ class Simulation:
         self._journaling = journaling
         self._on_done = on_done or self.done.append
         self._calls = 0
-        self._elsewhere: dict[type, Callable[[RunningCall, Any], None]] = {
+        self._do: dict[type, Callable[[RunningCall, Any], None]] = {
+            **self.switch.handlers,
+            **dict.fromkeys(commands.DeskCommand.__args__, self._ask_desk),
             commands.SetTimer: self._set_timer,
             commands.CancelTimer: self._cancel_timer,
             commands.KeepRecording: self._keep,
             commands.DiscardRecording: self._discard,
         }
-        for kind in commands.DeskCommand.__args__:
-            self._elsewhere[kind] = self._ask_desk
         for endpoint, phone in world.phones.items():
             if phone.registered:
                 self.desk.reachable(endpoint, True, world.now)
@@ -118,53 +120,42 @@ class Simulation:
             return
         self._calls += 1
         call = RunningCall(f"call-{self._calls}", route.account, arrival.channel, route.flow)
-        self.running[call.id] = call
-        self.switch.adopt(arrival, call.id)
-        self._feed(call, CallArrived(now, arrival.number, arrival.caller, route.version, arrival.caller_name))
+        self.running[call.call] = call
+        self.switch.take(call)
+        self.happened(
+            call.call, CallArrived(now, arrival.number, arrival.caller, route.version, arrival.caller_name)
+        )
 
     def happened(self, call: str, event: Event) -> None:
-        """Feed an event to its call, if that is still there."""
+        """Take one step of a call: event, journal, commands. Events of calls that are over fall away."""
         running = self.running.get(call)
-        if running is not None:
-            self._feed(running, event)
+        if running is None:
+            return
+        machine = running.machine
+        said = machine.step(event)
+        if self._journaling:
+            running.journal.append(Entry(event, digest(said), tuple(said)))
+        do = self._do
+        for command in said:
+            do[type(command)](running, command)
+        if machine.done:
+            self._finish(running)
 
     def reachable(self, endpoint: str, is_reachable: bool) -> None:
         """Tell the desk of a telephone in or out of reach."""
         self.desk.reachable(endpoint, is_reachable, self.world.now)
 
-    # The engine's loop
-
-    def _feed(self, call: RunningCall, event: Event) -> None:
-        machine = call.machine
-        said = machine.step(event)
-        if self._journaling:
-            call.journal.append(Entry(event, digest(said), tuple(said)))
-        if said:
-            self._perform(call, said)
-        if machine.done:
-            self._finish(call)
-
-    def _perform(self, call: RunningCall, said: list[Command]) -> None:
-        elsewhere = self._elsewhere
-        for_switch: list[SwitchCommand] = []
-        for command in said:
-            do = elsewhere.get(type(command))
-            if do is None:
-                for_switch.append(command)  # type: ignore[arg-type]  # what nobody else does
-            else:
-                do(call, command)
-        if for_switch:
-            self.switch.perform(call.id, for_switch)
+    # What the rest of an engine does
 
     def _finish(self, call: RunningCall) -> None:
-        del self.running[call.id]
-        self.switch.release(call.id)
-        self.desk.call_ended(call.account, call.id, self.world.now)
+        del self.running[call.call]
+        self.switch.release(call.call)
+        self.desk.call_ended(call.account, call.call, self.world.now)
         call.record = call.machine.record()
         self._on_done(call)
 
     def _ask_desk(self, call: RunningCall, command: commands.DeskCommand) -> None:
-        self.desk.perform(call.account, call.id, command, self.world.now)
+        self.desk.perform(call.account, call.call, command, self.world.now)
 
     def _answer_of_desk(self, call: str, event: Event) -> None:
         self.world.soon(self.happened, call, event)
@@ -180,7 +171,7 @@ class Simulation:
         call, timer = of
         if timer in call.timers:
             del call.timers[timer]
-            self.happened(call.id, TimerFired(self.world.now, timer))
+            self.happened(call.call, TimerFired(self.world.now, timer))
 
     def _keep(self, call: RunningCall, command: commands.KeepRecording) -> None:
         self.kept.append((call.id, command))

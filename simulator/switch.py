@@ -16,7 +16,7 @@ SAMPLE_RATE: Final = 8_000
 ONE_CHUNK_S: Final = 10
 
 
-class _Line:
+class Line:
     """An adopted call: where its short ids are found in the world."""
 
     __slots__ = ("call", "caller", "prefix")
@@ -27,6 +27,7 @@ class _Line:
         self.prefix = call + "."
 
     def leg(self, short: str) -> str:
+        """Give the world's id of a leg."""
         return self.caller if short == CALLER else self.prefix + short
 
 
@@ -37,8 +38,9 @@ class WorldSwitch(Observer):
         self.world = world
         world.observer = self
         self._listener = listener
-        self._lines: dict[str, _Line] = {}
-        self._do: dict[type, Callable[[_Line, Any], None]] = {
+        self._tell = listener.happened
+        self._lines: dict[str, Line] = {}
+        self.handlers: dict[type, Callable[[Line, Any], None]] = {
             commands.Answer: self._answer,
             commands.Ring: self._ring,
             commands.StopRing: self._stop_ring,
@@ -52,17 +54,22 @@ class WorldSwitch(Observer):
             commands.Join: self._join,
             commands.CloseBridge: self._close_bridge,
         }
+        """What `perform` does with each kind of command."""
 
     # The port
 
     def adopt(self, arrival: Arrival, call: str) -> None:
         """From now on this inbound leg is the caller of `call`. One that is gone already has hung up."""
-        self._lines[call] = _Line(call, arrival.channel)
-        leg = self.world.legs.get(arrival.channel)
+        self.take(Line(call, arrival.channel))
+
+    def take(self, line: Line) -> None:
+        """Adopt with a line of the listener's own, which may then call the handlers itself."""
+        self._lines[line.call] = line
+        leg = self.world.legs.get(line.caller)
         if leg is not None:
-            leg.tag = (call, CALLER)
+            leg.tag = (line.call, CALLER)
         else:
-            self._tell_soon(call, events.LegHungUp(self.world.now, CALLER, causes.NORMAL))
+            self._gone(line, CALLER)
 
     def reject(self, arrival: Arrival, cause: int) -> None:
         """End an inbound leg before it is answered."""
@@ -73,7 +80,7 @@ class WorldSwitch(Observer):
         """Carry out commands in this order; what fails comes back as an event."""
         line = self._lines.get(call)
         if line is not None:
-            do = self._do
+            do = self.handlers
             for command in commands:
                 do[type(command)](line, command)
 
@@ -94,27 +101,27 @@ class WorldSwitch(Observer):
 
     # Commands
 
-    def _answer(self, line: _Line, command: commands.Answer) -> None:
+    def _answer(self, line: Line, command: commands.Answer) -> None:
         self._of_leg(line, self.world.answer, command.leg)
 
-    def _ring(self, line: _Line, command: commands.Ring) -> None:
+    def _ring(self, line: Line, command: commands.Ring) -> None:
         self._of_leg(line, self.world.ring, command.leg)
 
-    def _stop_ring(self, line: _Line, command: commands.StopRing) -> None:
+    def _stop_ring(self, line: Line, command: commands.StopRing) -> None:
         self._of_leg(line, self.world.stop_ring, command.leg)
 
-    def _hang_up(self, line: _Line, command: commands.HangUp) -> None:
+    def _hang_up(self, line: Line, command: commands.HangUp) -> None:
         leg_id = line.leg(command.leg)
         if leg_id in self.world.legs:  # else it is done, and was told
             self.world.hang_up(leg_id, command.cause)
 
-    def _of_leg(self, line: _Line, ask: Callable[[str], None], short: str) -> None:
+    def _of_leg(self, line: Line, ask: Callable[[str], None], short: str) -> None:
         try:
             ask(line.leg(short))
         except Gone:
             self._gone(line, short)
 
-    def _dial(self, line: _Line, command: commands.Dial) -> None:
+    def _dial(self, line: Line, command: commands.Dial) -> None:
         try:
             leg = self.world.dial(
                 line.prefix + command.leg,
@@ -131,7 +138,7 @@ class WorldSwitch(Observer):
         else:
             leg.tag = (line.call, command.leg)
 
-    def _play(self, line: _Line, command: commands.Play) -> None:
+    def _play(self, line: Line, command: commands.Play) -> None:
         try:
             playback = self.world.play(line.prefix + command.playback, line.leg(command.leg), command.sound)
         except Gone:
@@ -142,12 +149,12 @@ class WorldSwitch(Observer):
         else:
             playback.tag = (line.call, command.playback)
 
-    def _stop_play(self, line: _Line, command: commands.StopPlay) -> None:
+    def _stop_play(self, line: Line, command: commands.StopPlay) -> None:
         playback_id = line.prefix + command.playback
         if playback_id in self.world.playbacks:
             self.world.stop_play(playback_id)
 
-    def _record(self, line: _Line, command: commands.Record) -> None:
+    def _record(self, line: Line, command: commands.Record) -> None:
         try:
             recording = self.world.record(
                 line.prefix + command.recording,
@@ -164,15 +171,15 @@ class WorldSwitch(Observer):
         else:
             recording.tag = (line.call, command.recording)
 
-    def _stop_record(self, line: _Line, command: commands.StopRecord) -> None:
+    def _stop_record(self, line: Line, command: commands.StopRecord) -> None:
         recording_id = line.prefix + command.recording
         if recording_id in self.world.recordings:
             self.world.stop_record(recording_id)
 
-    def _open_bridge(self, line: _Line, command: commands.OpenBridge) -> None:
+    def _open_bridge(self, line: Line, command: commands.OpenBridge) -> None:
         self.world.open_bridge(line.prefix + command.bridge).tag = (line.call, command.bridge)
 
-    def _join(self, line: _Line, command: commands.Join) -> None:
+    def _join(self, line: Line, command: commands.Join) -> None:
         leg_id = line.leg(command.leg)
         if leg_id not in self.world.legs:
             self._gone(line, command.leg)
@@ -183,12 +190,12 @@ class WorldSwitch(Observer):
             failed = events.CommandFailed(self.world.now, command.bridge, str(refused))
             self._tell_soon(line.call, failed)
 
-    def _close_bridge(self, line: _Line, command: commands.CloseBridge) -> None:
+    def _close_bridge(self, line: Line, command: commands.CloseBridge) -> None:
         bridge_id = line.prefix + command.bridge
         if bridge_id in self.world.bridges:
             self.world.close_bridge(bridge_id)
 
-    def _gone(self, line: _Line, leg: str) -> None:
+    def _gone(self, line: Line, leg: str) -> None:
         """A command to a leg that is not there is answered with the leg's end; told twice, it does no harm."""
         self._tell_soon(line.call, events.LegHungUp(self.world.now, leg, causes.NORMAL))
 
@@ -244,10 +251,6 @@ class WorldSwitch(Observer):
                 None if talking_us is None else talking_us // 1_000,
             ),
         )
-
-    def _tell(self, call: str, event: Event) -> None:
-        if call in self._lines:
-            self._listener.happened(call, event)
 
     def _tell_soon(self, call: str, event: Event) -> None:
         self.world.soon(self._tell, call, event)

@@ -42,6 +42,11 @@ class VirtualTime:
             return self.now
         return self._heap[0][0] if self._heap else None
 
+    @property
+    def entries(self) -> int:
+        """How many things were ever put into the heap."""
+        return self._seq
+
     def run(self, until: int | None = None) -> None:
         """Let everything happen that is due up to `until` (without: everything), and be at that instant then."""
         heap, ready = self._heap, self._ready
@@ -59,6 +64,7 @@ class VirtualTime:
 
     def _later(self, what: Callable[[Any], None], of: Any) -> None:
         if self._latency_us:
-            self.after(self._latency_us, what, of)
+            self._seq += 1
+            heappush(self._heap, (self.now + self._latency_us, self._seq, what, of))
         else:
             what(of)
