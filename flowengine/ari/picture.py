@@ -102,18 +102,10 @@ class CallPicture:
             case events.PlaybackEnded(playback=id) | events.RecordingEnded(recording=id):
                 return self._drop(id)
             case events.CommandFailed(id=id):
-                thing = self.things.get(id)
-                if thing is not None and isinstance(thing.made_by, commands.OpenBridge):
-                    del self.things[id]
-                    return thing.ended_by is None
+                return self._failed(id)
             case _:
                 pass
         return True
-
-    def done(self, command: SwitchCommand) -> None:
-        """Asterisk has carried a command out; only the end of a bridge has no event of its own."""
-        if isinstance(command, commands.CloseBridge):
-            self._drop(command.bridge)
 
     def lost(self, command: SwitchCommand) -> None:
         """The connection went before Asterisk answered: what this command makes may be there, or not."""
@@ -132,6 +124,24 @@ class CallPicture:
                 self.commanded(item)
             else:
                 self.is_news(item)
+
+    def recordings_on(self, bridge: str) -> list[str]:
+        """Recordings of a bridge whose end is not told yet."""
+        return [
+            id
+            for id, thing in self.things.items()
+            if isinstance(thing.made_by, commands.Record) and thing.made_by.on == bridge
+        ]
+
+    def _failed(self, id: str) -> bool:
+        """News, unless it is about a thing that ended, or a bridge that we closed."""
+        thing = self.things.get(id)
+        if thing is None:
+            return id not in self._made
+        if isinstance(thing.made_by, commands.OpenBridge):
+            del self.things[id]
+            return thing.ended_by is None
+        return True
 
     def _leg(self, id: str) -> Thing | None:
         thing = self.things.get(id)

@@ -5,18 +5,16 @@ connect the engine looks: `look` takes the snapshot, `compare` says (purely) whi
 commands must have been lost. What was begun while looking is not judged, for the snapshot may be older.
 """
 
-import asyncio
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
-from flowengine.ari.errors import AriRefused
+from flowengine.ari.client import AriClient
 from flowengine.ari.names import full_id, split_id
 from flowengine.ari.picture import CallPicture, Thing
 from flowengine.ari.resources import Bridge, Channel
-from flowengine.ari.rest import AriResponse, Method, QueryValue
-from flowengine.ari.translate import NOT_FOUND
+from flowengine.ari.stored import is_there
 from flowengine.call import causes, commands
 from flowengine.call.commands import SwitchCommand
 from flowengine.call.events import (
@@ -31,20 +29,6 @@ from flowengine.call.events import (
 )
 
 LANE: Final = "resync"
-
-
-class Requests(Protocol):
-    """The part of the ARI client that sends requests."""
-
-    def send(
-        self,
-        method: Method,
-        path: str,
-        query: Mapping[str, QueryValue] | None = None,
-        *,
-        lane: str = "",
-    ) -> "asyncio.Future[AriResponse]":
-        """Send; the future has the answer or an `AriError`."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -64,15 +48,13 @@ class Findings(msgspec.Struct):
     ended_recordings: list[str] = []
 
 
-async def look(requests: Requests, pictures: Mapping[str, CallPicture]) -> Snapshot:
+async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapshot:
     """Ask Asterisk for everything at once. Raises `AriError`."""
-    channels = requests.send("GET", "channels", lane=LANE)
-    bridges = requests.send("GET", "bridges", lane=LANE)
-    playbacks = {
-        id: requests.send("GET", f"playbacks/{id}", lane=LANE) for id in _all(pictures, commands.Play)
-    }
+    channels = client.send("GET", "channels", lane=LANE)
+    bridges = client.send("GET", "bridges", lane=LANE)
+    playbacks = {id: client.send("GET", f"playbacks/{id}", lane=LANE) for id in _all(pictures, commands.Play)}
     recordings = {
-        id: requests.send("GET", f"recordings/live/{id}", lane=LANE) for id in _all(pictures, commands.Record)
+        id: client.send("GET", f"recordings/live/{id}", lane=LANE) for id in _all(pictures, commands.Record)
     }
     return Snapshot(
         {channel.id: channel for channel in (await channels).read(list[Channel])},
@@ -131,17 +113,6 @@ def _all(pictures: Mapping[str, CallPicture], kind: type[SwitchCommand]) -> list
         for id, thing in picture.things.items()
         if isinstance(thing.made_by, kind)
     ]
-
-
-async def is_there(answer: "asyncio.Future[AriResponse]") -> bool:
-    """Whether a GET found its thing. Raises `AriError` for any other failure."""
-    try:
-        await answer
-    except AriRefused as refusal:
-        if refusal.status == NOT_FOUND:
-            return False
-        raise
-    return True
 
 
 def _mine(picture: CallPicture, id: str) -> str:

@@ -6,20 +6,24 @@ wrong for one call is raised, it is an event of that call; and nothing here ever
 
 After each connect it looks at what Asterisk has (`resync`): calls hear what they missed, inbound legs that nobody
 has seen are reported, and legs and bridges of calls that this engine does not know are ended after
-`orphan_grace_s`, in which `resume` may still claim them.
+`orphan_grace_s`, in which `resume` may still claim them. So it takes one engine to an Asterisk.
+
+It is one file of more than 300 lines because it is one object: the port, its two streams and their common state.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import structlog
 
-from flowengine.ari import messages, resync
-from flowengine.ari.client import AriClient, AriError, AriRefused, AriResponse, AriSettings, AriUnavailable
+from flowengine.ari import messages, resync, stored
+from flowengine.ari.client import AriClient, AriRefused, AriResponse, AriSettings, AriUnavailable
+from flowengine.ari.endings import Endings
+from flowengine.ari.inbound import InboundChannels
 from flowengine.ari.messages import AnyEvent
 from flowengine.ari.names import full_id, split_id
 from flowengine.ari.picture import CallPicture
@@ -40,14 +44,11 @@ from flowengine.ari.translate import (
 from flowengine.call import causes, commands, events
 from flowengine.call.commands import SwitchCommand
 from flowengine.call.events import CALLER, Event
-from flowengine.ports import Arrival, Clock, RecordingMissing, SwitchListener
+from flowengine.ports import Arrival, Clock, SwitchListener
 
 log = structlog.get_logger(__name__)
 
 ORPHAN_GRACE_S: Final = 15.0
-WAV_HEADER_BYTES: Final = 44
-WAV_BYTES_A_MS: Final = 16
-"""Asterisk's `wav`: 16-bit mono at 8 kHz."""
 FAILED: Final = 500
 """The status that stands for a request which had no answer, or could not be sent at all."""
 
@@ -59,7 +60,7 @@ class MakeClient(Protocol):
         self,
         settings: AriSettings,
         on_event: Callable[[AnyEvent], None],
-        on_connected: Callable[[AriClient], Coroutine[Any, Any, None]],
+        on_connected: Callable[[AriClient], Awaitable[None]],
     ) -> AriClient: ...
 
 
@@ -73,6 +74,9 @@ class AriSwitch:
         clock: stamps events, at their receipt.
         make_client: for tests.
         orphan_grace_s: how long legs of unknown calls may wait for `resume`, in seconds.
+
+    Attributes:
+        client: the line to Asterisk; says whether it is `ready`, and why not.
     """
 
     def __init__(
@@ -92,30 +96,20 @@ class AriSwitch:
         self._clock = clock
         self._orphan_grace_s = orphan_grace_s
         self._pictures: dict[str, CallPicture] = {}
-        self._callers: dict[str, str] = {}
-        """The call of each adopted inbound channel."""
-        self._waiting: set[str] = set()
-        """Inbound channels that were reported and are neither adopted nor rejected yet."""
-        self._unwanted: dict[str, int] = {}
-        """Inbound channels that must end, with the cause, until they have."""
-        self._said: dict[str, int] = {}
-        """The cause in the hang-up request of an inbound channel."""
+        self._inbound = InboundChannels()
         self._reachable: dict[str, bool] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._endings = Endings(self.client, clock, self._pictures, self._tell)
 
     async def __aenter__(self) -> Self:
+        """Start to connect; `client.wait_ready` waits until that is done."""
         await self.client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Let go of Asterisk; everything on it stays as it is."""
+        await self._endings.close()
         await self.client.__aexit__(kind, error, trace)
 
     # The port
@@ -123,16 +117,12 @@ class AriSwitch:
     def adopt(self, arrival: Arrival, call: str) -> None:
         """From now on this inbound leg is the caller of `call`."""
         self._pictures[call] = CallPicture(call, arrival.channel)
-        if arrival.channel in self._waiting:
-            self._waiting.discard(arrival.channel)
-            self._callers[arrival.channel] = call
-        else:
+        if not self._inbound.adopt(arrival.channel, call):
             self._tell_soon(call, events.LegHungUp(self._clock.now(), CALLER, causes.NORMAL))
 
     def reject(self, arrival: Arrival, cause: int) -> None:
         """End an inbound leg before it is answered, with a Q.850 cause."""
-        if arrival.channel in self._waiting:
-            self._waiting.discard(arrival.channel)
+        if arrival.channel in self._inbound:
             self._end_inbound(arrival.channel, cause)
 
     def perform(self, call: str, commands: Sequence[SwitchCommand]) -> None:
@@ -151,44 +141,28 @@ class AriSwitch:
         if picture is None:
             return
         for id, thing in picture.things.items():
-            if thing.ended_by is None:
-                end = undoing(thing.made_by) if thing.made_by else commands.HangUp(id, causes.NORMAL)
-                if end is not None:
-                    self._send(picture, end)
-        self._said.pop(picture.channel, None)
-        if self._callers.pop(picture.channel, None) is not None:
-            self._unwanted[picture.channel] = causes.NORMAL
+            end = undoing(thing.made_by) if thing.made_by else commands.HangUp(id, causes.NORMAL)
+            if thing.ended_by is None and end is not None:
+                self._send(picture, end)
+        if picture.channel in self._inbound.calls:
+            self._inbound.drop(picture.channel, causes.NORMAL)
 
-    async def fetch(self, call: str, recording: str) -> AsyncIterator[bytes]:
-        """Read a finished recording as WAV. Raises `RecordingMissing`, and `AriError` when Asterisk is away."""
-        name = full_id(call, recording)
-        try:
-            async for piece in self.client.download(f"recordings/stored/{name}/file"):
-                yield piece
-        except AriRefused as refusal:
-            if refusal.status == NOT_FOUND:
-                raise RecordingMissing(f"Asterisk has no recording {name}") from None
-            raise
+    def fetch(self, call: str, recording: str) -> AsyncIterator[bytes]:
+        """Read a finished recording as WAV. Raises `RecordingMissing`, and `AriError` without Asterisk."""
+        return stored.read(self.client, full_id(call, recording))
 
     async def discard(self, call: str, recording: str) -> None:
         """Delete a finished recording; one that is not there is deleted already. Raises `AriError`."""
-        try:
-            await self.client.request(
-                "DELETE", f"recordings/stored/{full_id(call, recording)}", lane=full_id(call, recording)
-            )
-        except AriRefused as refusal:
-            if refusal.status != NOT_FOUND:
-                raise
+        await stored.delete(self.client, full_id(call, recording))
 
     def resume(self, arrival: Arrival, call: str, history: Iterable[SwitchCommand | Event]) -> None:
-        """Take over a call of an earlier life of this engine, before the connection stands or in the grace.
+        """Take over a call of an earlier life of this engine: before `async with`, or in the orphans' grace.
 
         `history` is what the call said and heard, in order; the next look at Asterisk tells what it missed.
         """
         picture = self._pictures[call] = CallPicture(call, arrival.channel)
         picture.recall(history)
-        self._waiting.discard(arrival.channel)
-        self._callers[arrival.channel] = call
+        self._inbound.claim(arrival.channel, call)
 
     # Commands
 
@@ -197,9 +171,7 @@ class AriSwitch:
         try:
             request = request_of(picture.call, command, where, self._sound(picture.call, command))
         except Impossible as reason:
-            log.error(
-                "command not sent", call=picture.call, command=type(command).__name__, reason=str(reason)
-            )
+            log.error("command not sent", call=picture.call, command=type(command).__name__, why=str(reason))
             for event in refused(command, FAILED, str(reason), self._clock.now()):
                 self._tell_soon(picture.call, event)
             return
@@ -222,9 +194,7 @@ class AriSwitch:
             return
         match answer.exception():
             case None:
-                picture.done(command)
-                if isinstance(command, commands.Answer):  # a leg that is up already has no event of it
-                    self._tell(call, events.LegAnswered(self._clock.now(), command.leg))
+                self._carried_out(picture, command)
             case AriRefused(status=status, reason=reason):
                 self._on_refusal(picture, command, status, reason)
             case AriUnavailable() if not self.client.ready:
@@ -235,16 +205,30 @@ class AriSwitch:
                 if (undo := undoing(command)) is not None:
                     self._send(picture, undo)
 
+    def _carried_out(self, picture: CallPicture, command: SwitchCommand) -> None:
+        match command:
+            case commands.Answer(leg=leg):  # a leg that was up already has no event of it
+                self._tell(picture.call, events.LegAnswered(self._clock.now(), leg))
+            case commands.StopRecord(recording=recording):
+                self._endings.expect_recording(picture.call, recording)
+            case commands.CloseBridge(bridge=bridge):
+                picture.things.pop(bridge, None)
+                for recording in picture.recordings_on(bridge):
+                    self._endings.expect_recording(picture.call, recording)
+            case _:
+                pass
+
     def _on_refusal(self, picture: CallPicture, command: SwitchCommand, status: int, reason: str) -> None:
         recording = leaves_in_doubt(command, status)
         if recording is not None:
-            self._look_for(picture.call, recording)
+            self._endings.expect_recording(picture.call, recording)
             return
         heard = refused(command, status, reason, self._clock.now())
         if not heard:
-            picture.done(command)
-        elif status not in {NOT_FOUND, FAILED}:
-            log.warning("refused", call=picture.call, command=type(command).__name__, status=status)
+            self._carried_out(picture, command)
+        elif status != NOT_FOUND:
+            kind = type(command).__name__
+            log.warning("command refused", call=picture.call, command=kind, status=status, why=reason)
         for event in heard:
             self._tell(picture.call, event)
 
@@ -252,63 +236,67 @@ class AriSwitch:
 
     def _on_event(self, message: AnyEvent) -> None:
         match message:
-            case messages.StasisStart(channel=channel, args=args):
+            case messages.StasisStart(channel=channel, args=args) if self._is_strange(channel):
                 self._entered(channel, args)
-            case messages.StasisEnd(channel=channel) if channel.id not in self._callers:
-                self._waiting.discard(channel.id)
-                self._unwanted.pop(channel.id, None)
+            case messages.StasisEnd(channel=channel) if channel.id in self._inbound.idle:
+                self._inbound.ended(channel.id)
+            case messages.StasisEnd(channel=channel) if ours := split_id(channel.id):
+                self._endings.expect_leg(*ours)
             case messages.ChannelHangupRequest(channel=channel, cause=cause, soft=False):
-                if channel.id in self._callers:
-                    self._said.setdefault(channel.id, known_cause(cause))
+                self._inbound.hangs_up(channel.id, known_cause(cause))
             case messages.DeviceStateChanged(device_state=device):
                 if (found := reachability(device.name, device.state)) is not None:
                     self._saw_device(*found)
             case _:
-                if (happened := event_of(message, self._clock.now(), self._callers)) is not None:
-                    self._tell(*happened)
+                if (happened := event_of(message, self._clock.now(), self._inbound.calls)) is not None:
+                    self._happened(*happened)
+
+    def _is_strange(self, channel: Channel) -> bool:
+        """Whether a channel in Stasis is no leg of a call that waits for it."""
+        ours = split_id(channel.id)
+        picture = self._pictures.get(ours[0]) if ours else None
+        return ours is None or picture is None or ours[1] not in picture.things
 
     def _entered(self, channel: Channel, args: list[str]) -> None:
         ours = split_id(channel.id)
         if ours is None:
             self._arrived(channel, args)
-            return
-        call, leg = ours
-        picture = self._pictures.get(call)
-        if picture is None:
-            self._end_later("channels", channel.id)
-        elif leg in picture.things:
-            self._tell(call, events.LegAnswered(self._clock.now(), leg))
+        elif (picture := self._pictures.get(ours[0])) is not None:
+            # The call was told that dialling failed, and forgot about it.
+            self._send(picture, commands.HangUp(ours[1], causes.NORMAL))
         else:
-            self._send(picture, commands.HangUp(leg, causes.NORMAL))
+            self._end_later("channels", channel.id)
 
     def _arrived(self, channel: Channel, args: list[str]) -> None:
         arrival = arrival_of(channel, args)
         if arrival is None:
             log.error("an inbound channel that cannot be served", channel=channel.id[:64])
-        elif not self._is_known(channel.id):
-            self._waiting.add(channel.id)
+        elif channel.id not in self._inbound:
+            self._inbound.arrived(channel.id)
             self._listener.arrived(arrival)
 
-    def _is_known(self, channel: str) -> bool:
-        return channel in self._callers or channel in self._waiting or channel in self._unwanted
+    def _happened(self, call: str, event: Event) -> None:
+        if isinstance(event, events.RecordingEnded) and event.ok and event.talking_ms is not None:
+            self._endings.measure(call, event)
+        else:
+            self._tell(call, event)
 
     def _tell(self, call: str, event: Event) -> None:
         picture = self._pictures.get(call)
         if picture is None:
             return
         if isinstance(event, events.LegHungUp) and event.leg == CALLER:
-            event = self._caller_left(picture, event)
+            event = self._caller_left(picture, event.at)
         if picture.is_news(event):
             self._listener.happened(call, event)
 
-    def _caller_left(self, picture: CallPicture, event: events.LegHungUp) -> events.LegHungUp:
-        """The caller's end with its true cause: ours if we hung up, else what the hang-up request said."""
-        self._callers.pop(picture.channel, None)
-        cause = self._said.pop(picture.channel, event.cause)
+    def _caller_left(self, picture: CallPicture, at: int) -> events.LegHungUp:
+        """The caller's end with its cause: ours if we hung up, else what the other side said."""
+        cause = self._inbound.ended(picture.channel)
         leg = picture.things.get(CALLER)
         if leg is not None and isinstance(leg.ended_by, commands.HangUp):
             cause = leg.ended_by.cause
-        return events.LegHungUp(event.at, CALLER, cause)
+        return events.LegHungUp(at, CALLER, cause)
 
     def _tell_soon(self, call: str, event: Event) -> None:
         """Not before the one who is calling us now has finished."""
@@ -328,7 +316,7 @@ class AriSwitch:
             "POST", f"applications/{self._app}/subscription", {"eventSource": "deviceState:"}
         )
         judged = {call: frozenset(picture.things) for call, picture in self._pictures.items()}
-        inbound = self._waiting | self._unwanted.keys()
+        idle = self._inbound.idle
         endpoints = client.send("GET", "endpoints", lane=resync.LANE)
         snapshot = await resync.look(client, self._pictures)
         for endpoint in (await endpoints).read(list[Endpoint]):
@@ -336,9 +324,8 @@ class AriSwitch:
         for call, things in judged.items():
             if (picture := self._pictures.get(call)) is not None:
                 self._catch_up(picture, resync.compare(picture, things, snapshot, self._clock.now()))
-        for channel_id in inbound - snapshot.channels.keys():
-            self._waiting.discard(channel_id)
-            self._unwanted.pop(channel_id, None)
+        for channel_id in idle - snapshot.channels.keys():
+            self._inbound.ended(channel_id)
         for channel in snapshot.channels.values():
             self._found(channel)
         for bridge in snapshot.bridges:
@@ -353,7 +340,7 @@ class AriSwitch:
         for command in found.again:
             self._send(picture, command)
         for recording in found.ended_recordings:
-            self._look_for(picture.call, recording)
+            self._endings.find(picture.call, recording)
 
     def _found(self, channel: Channel) -> None:
         """A channel seen while looking: end it, take it for the arrival whose event was lost, or let it be."""
@@ -361,55 +348,25 @@ class AriSwitch:
         if ours is not None:
             if ours[0] not in self._pictures:
                 self._end_later("channels", channel.id)
-        elif channel.id in self._unwanted:
-            self._end_inbound(channel.id, self._unwanted[channel.id])
-        elif resync.is_in_stasis(channel, self._app) and not self._is_known(channel.id):
+        elif channel.id in self._inbound:
+            if channel.id in self._inbound.unwanted:
+                self._end_inbound(channel.id, self._inbound.unwanted[channel.id])
+        elif resync.is_in_stasis(channel, self._app):
             if channel.state == "Up":  # nobody but an earlier life of this engine can have answered it
                 self._end_later("channels", channel.id)
             else:
                 self._arrived(channel, resync.stasis_args(channel))
 
     def _end_inbound(self, channel: str, cause: int) -> None:
-        self._unwanted[channel] = cause
+        self._inbound.drop(channel, cause)
         self.client.send("DELETE", f"channels/{channel}", {"reason_code": cause}, lane=channel)
 
     def _end_later(self, kind: str, id: str) -> None:
         """End what belongs to no call, unless its call is resumed meanwhile."""
-        self._later(self._orphan_grace_s, self._end_orphan, kind, id)
+        self._endings.later(self._orphan_grace_s, lambda: self._end_orphan(kind, id))
 
     def _end_orphan(self, kind: str, id: str) -> None:
         ours = split_id(id)
-        if id in self._callers or (ours is not None and ours[0] in self._pictures):
-            return
-        log.warning("ended what belongs to no call", kind=kind, id=id)
-        self.client.send("DELETE", f"{kind}/{id}", lane=id)
-
-    def _later(self, delay_s: float, do: Callable[..., None], *of: object) -> None:
-        def due() -> None:
-            self._timers.discard(timer)
-            do(*of)
-
-        timer = asyncio.get_running_loop().call_later(delay_s, due)
-        self._timers.add(timer)
-
-    def _look_for(self, call: str, recording: str) -> None:
-        task = asyncio.create_task(self._find_recording(call, recording))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _find_recording(self, call: str, recording: str) -> None:
-        """Tell the end of a recording whose own event was lost, its length by the size of its file."""
-        try:
-            if await resync.is_there(self.client.send("GET", f"recordings/live/{full_id(call, recording)}")):
-                return
-            size = 0
-            async for piece in self.fetch(call, recording):
-                size += len(piece)
-            ended = events.RecordingEnded(
-                self._clock.now(), recording, max(0, size - WAV_HEADER_BYTES) // WAV_BYTES_A_MS
-            )
-        except (RecordingMissing, AriError) as error:
-            if isinstance(error, AriError) and not self.client.ready:
-                return  # the next look at Asterisk comes with the next connect
-            ended = events.RecordingEnded(self._clock.now(), recording, 0, ok=False)
-        self._tell(call, ended)
+        if id not in self._inbound and (ours is None or ours[0] not in self._pictures):
+            log.warning("ended what belongs to no call", kind=kind, id=id)
+            self.client.send("DELETE", f"{kind}/{id}", lane=id)

@@ -248,7 +248,8 @@ def refused(command: SwitchCommand, status: int, reason: str, at: Instant) -> tu
         case commands.OpenBridge(bridge=id):
             return () if status == CONFLICT else (CommandFailed(at, id, reason),)
         case commands.CloseBridge(bridge=id):
-            return () if status == NOT_FOUND else (CommandFailed(at, id, reason),)
+            # 409, "not in Stasis", is what a bridge says that is just being destroyed.
+            return () if status in {NOT_FOUND, CONFLICT} else (CommandFailed(at, id, reason),)
         case _:
             assert_never(command)
 
