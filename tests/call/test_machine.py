@@ -5,12 +5,10 @@ from typing import Literal
 import pytest
 
 from flowengine.call import commands, events
-from flowengine.call.call import Call
-from flowengine.call.causes import NORMAL, TEMPORARY_FAILURE
+from flowengine.call.causes import NORMAL
 from flowengine.call.events import CALLER, SECOND
-from flowengine.call.machine import CallMachine, digest, standard_sounds
+from flowengine.call.machine import CallMachine, standard_sounds
 from flowengine.flow.document import Flow, GroupTransfer, Ivr, UserTransfer, Voicemail, WaitingLine
-from flowengine.states import STATES
 from tests.call.driving import Driven, agent, announcement, drive, flow, say, spoken, with_goodbye
 
 Reason = Literal["operator", "no_credit", "shutdown", "switch_lost"]
@@ -40,13 +38,6 @@ def test_an_exit_to_a_state_that_is_not_there_ends_the_call_like_an_open_one() -
     call = drive(flow(a=announcement("A", "nowhere"))).arrives().prompt_ends()
     assert call.path == [("a", "next")]
     assert call.is_over()
-
-
-def test_closes_what_a_state_leaves_open_before_the_next_begins() -> None:
-    of = flow(menu=Ivr(prompt=say("Menu"), connections={"1": "b"}), b=announcement("B"))
-    call = drive(of).arrives().presses("1")
-    kinds = [type(each) for each in call.said]
-    assert kinds.index(commands.StopPlay) < kinds.index(commands.Play)
 
 
 # The farewell
@@ -204,78 +195,6 @@ def test_a_finished_call_says_nothing_whatever_comes() -> None:
     call = moments()["menu"].hangs_up()
     for event in [*call.journal, events.AgentsOffered(call.now, "ask-9", (agent("aki"),))]:
         assert call.feed(event) == []
-
-
-# A bug in a state
-
-
-@pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Announcements that open one thing of every kind named in the list, and then break."""
-    opens: list[str] = []
-
-    async def announcement(call: Call, node: object) -> str:
-        if "answer" in opens:
-            call.answer()
-            await call.play("tone:beep")
-        if "sound" in opens:
-            call._play("tone:long")
-            call._timer(60)
-        if "talk" in opens:
-            offer = await call.offer("group", "sales")
-            call._recording("talk", CALLER, user="aki")
-            await call.ring(offer.agents, 20)
-        raise LookupError("a bug")
-
-    monkeypatch.setitem(STATES, "announcement", announcement)
-    return opens
-
-
-def test_a_bug_before_the_answer_ends_the_call_with_a_failure(broken: list[str]) -> None:
-    call = drive(flow(a=announcement("A", "b"), b=announcement("B"))).arrives()
-    assert call.ended_with == TEMPORARY_FAILURE
-    assert not call.all_of(commands.Play)
-    assert "LookupError: a bug" in call.machine.crash
-    record = call.machine.record()
-    assert (record.end_reason, record.disposition) == ("crashed", "failed")
-    assert [visit.outcome for visit in record.path] == [""]
-
-
-def test_a_bug_after_the_answer_is_apologised_for(broken: list[str]) -> None:
-    broken += ["answer", "sound"]
-    call = drive(flow(a=announcement("A"))).arrives().prompt_ends()
-    assert call.playing == "builtin:apology:en-US"
-    assert call.just(commands.StopPlay)
-    assert call.just(commands.CancelTimer)
-    assert call.prompt_ends().ended_with == TEMPORARY_FAILURE
-    assert call.is_over()
-
-
-def test_a_bug_leaves_nobody_ringing_and_nobody_reserved(broken: list[str]) -> None:
-    broken += ["answer", "talk"]
-    call = drive(flow(a=announcement("A"))).arrives().prompt_ends().offered(agent("aki"), agent("ben"))
-    call.rings("aki", "ben").picks_up("ben")
-    assert call.playing == "builtin:apology:en-US"
-    assert [(each.user, each.outcome) for each in call.all_of(commands.AgentReleased)] == [
-        ("aki", "cancelled"),
-        ("ben", "answered"),
-    ]
-    assert call.phones == []
-    assert call.prompt_ends().is_over()
-
-
-def test_a_caller_may_hang_up_into_the_apology(broken: list[str]) -> None:
-    broken += ["answer"]
-    call = drive(flow(a=announcement("A"))).arrives().prompt_ends().hangs_up()
-    assert call.is_over()
-    assert call.machine.record().end_reason == "crashed"
-
-
-def test_a_bug_happens_again_in_the_replay(broken: list[str]) -> None:
-    broken += ["answer"]
-    call = drive(flow(a=announcement("A"))).arrives().prompt_ends().prompt_ends()
-    again = CallMachine(call.machine.flow)
-    assert [digest(again.step(event)) for event in call.journal] == call.digests
 
 
 # Time

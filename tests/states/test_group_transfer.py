@@ -158,3 +158,11 @@ def test_a_recorded_talk_names_who_answered() -> None:
     call = drive(group("parallel", record=True)).arrives().offered(A, B).rings("aki", "ben").picks_up("ben")
     call.waits(30).ends("ben", USER_BUSY)
     assert call.all_of(commands.KeepRecording)[0].user == "ben"
+
+
+def test_a_telephone_told_to_stop_stays_out_even_if_it_is_picked_up_while_others_ring() -> None:
+    call = drive(group("parallel"), responsive=False).arrives().offered(agent("aki", 2), B)
+    call.rings("aki", "aki-2", "ben").ends("aki", CALL_REJECTED).picks_up("aki-2")
+    assert call.said == []
+    call.picks_up("ben")
+    assert [each.user for each in call.all_of(commands.AgentTaken)] == ["ben"]
