@@ -1,0 +1,197 @@
+"""One running call: its machine, its inbox, its timers, and who does what the machine says.
+
+Every event goes the same way: out of the inbox, through the machine, into the journal, and only then are its commands
+carried out. What fails on the way is judged here (see `flowengine.runtime`).
+"""
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final, assert_never
+
+import msgspec
+import structlog
+
+from flowengine.call import causes, commands
+from flowengine.call.commands import Command
+from flowengine.call.events import CALLER, Event, TimerFired
+from flowengine.call.machine import CallMachine, digest
+from flowengine.call.record import CallRecord
+from flowengine.routing.directory import PublishedFlow
+
+if TYPE_CHECKING:
+    from flowengine.runtime import Engine
+
+log = structlog.get_logger(__name__)
+
+_SWITCH: Final = frozenset(commands.SwitchCommand.__args__)
+_DESK: Final = frozenset(commands.DeskCommand.__args__)
+
+
+class LiveCall:
+    """One running call: its machine, its inbox and its timers."""
+
+    def __init__(self, engine: "Engine", call: str, published: PublishedFlow) -> None:
+        self.engine = engine
+        self.call = call
+        self.published = published
+        self.machine = CallMachine(published.flow)
+        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.task: asyncio.Task[None]
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._seq = 0
+        self._log = log.bind(call=call, flow=published.id, version=published.version[:12])
+
+    async def run(self) -> None:
+        """Live the whole call. Left by cancellation it stays on the switch, with its journal open."""
+        try:
+            if await self._begin():
+                while not self.machine.done:
+                    await self._take(await self.inbox.get())
+                await self._finish()
+        except Exception:
+            self._log.exception("call given up: the engine failed it")
+            await self._give_up()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+        self._over()
+
+    def _over(self) -> None:
+        """Nothing of this call is left: let everybody forget it."""
+        engine = self.engine
+        engine.forget(self.call)
+        engine.desk.call_ended(self.published.account, self.call, engine.clock.now())
+        engine.switch.release(self.call)
+
+    async def _begin(self) -> bool:
+        """Open the journal; a call that cannot be journaled is not taken (the carrier hears 503)."""
+        published = self.published
+        try:
+            await self.engine.journal.open(
+                self.call, published.account, published.id, published.version, self.engine.clock.now()
+            )
+        except asyncio.CancelledError:
+            self._refuse()
+            self._over()
+            raise
+        except Exception:
+            self._log.exception("call refused: no journal")
+            self._refuse()
+            return False
+        self._log.info("call began")
+        return True
+
+    def _refuse(self) -> None:
+        self.engine.switch.perform(self.call, [commands.HangUp(CALLER, causes.CONGESTION)])
+
+    async def _take(self, event: Event) -> None:
+        said = self.machine.step(event)
+        seq, self._seq = self._seq, self._seq + 1
+        try:
+            await self.engine.journal.append(self.call, seq, event, digest(said))
+        except Exception:
+            # A caller must not suffer from our database; the gap shows at the next replay.
+            self._log.exception("event not journaled", seq=seq, kind=type(event).__name__)
+        self._show(event, said)
+        self._perform(said)
+
+    def _show(self, event: Event, said: list[Command]) -> None:
+        if self.engine.watch is not None:
+            try:
+                self.engine.watch(self.call, self.machine, event, said)
+            except Exception:
+                self._log.exception("a watcher failed")
+
+    def _perform(self, said: list[Command]) -> None:
+        engine = self.engine
+        for_switch: list[commands.SwitchCommand] = []
+        for command in said:
+            kind = type(command)
+            if kind in _SWITCH:
+                for_switch.append(command)  # type: ignore[arg-type]
+            elif kind in _DESK:
+                engine.desk.perform(self.published.account, self.call, command, engine.clock.now())  # type: ignore[arg-type]
+            else:
+                self._perform_here(command)  # type: ignore[arg-type]
+        if for_switch:
+            engine.switch.perform(self.call, for_switch)
+
+    def _perform_here(self, command: commands.ClockCommand | commands.LibraryCommand) -> None:
+        match command:
+            case commands.SetTimer(timer=timer, due=due):
+                delay_s = max(0, due - self.engine.clock.now()) / 1_000_000
+                self._timers[timer] = asyncio.get_running_loop().call_later(delay_s, self._fire, timer)
+            case commands.CancelTimer(timer=timer):
+                if (handle := self._timers.pop(timer, None)) is not None:
+                    handle.cancel()
+            case commands.KeepRecording():
+                self.engine.background(self._keep(command), name=f"{self.call}-{command.recording}")
+            case commands.DiscardRecording(recording=recording):
+                self.engine.background(self._discard(recording), name=f"{self.call}-{recording}")
+            case _:
+                assert_never(command)
+
+    def _fire(self, timer: str) -> None:
+        self._timers.pop(timer, None)
+        self.inbox.put_nowait(TimerFired(self.engine.clock.now(), timer))
+
+    async def _keep(self, command: commands.KeepRecording) -> None:
+        """Move a recording home; if that fails it stays on the switch, and nothing is lost."""
+        engine = self.engine
+        try:
+            sound = engine.switch.fetch(self.call, command.recording)
+            await engine.keeper.keep(self.published.account, self.call, command, sound)
+        except Exception:
+            self._log.exception("recording not kept, it stays on the switch", recording=command.recording)
+        else:
+            await self._discard(command.recording)
+
+    async def _discard(self, recording: str) -> None:
+        try:
+            await self.engine.switch.discard(self.call, recording)
+        except Exception:
+            self._log.exception("recording not discarded", recording=recording)
+
+    async def _finish(self) -> None:
+        record = self.machine.record()
+        if self.machine.crash:
+            self._log.error(
+                "a state crashed", state=self.machine.call.state, crash=_places(self.machine.crash)
+            )
+        await self._close(record)
+        self._log.info(
+            "call ended",
+            disposition=record.disposition,
+            reason=record.end_reason,
+            path=[f"{visit.state}:{visit.outcome}" for visit in record.path if visit.kind != "ivr"],
+            seconds=round(record.duration_s, 1),
+            faults=len(record.faults),
+        )
+
+    async def _give_up(self) -> None:
+        """End a call whose machine or desk raised, which cannot be asked any more what to close."""
+        legs = [id for id in self.machine.call.open_things if id == CALLER or id.startswith("leg-")]
+        self.engine.switch.perform(
+            self.call, [commands.HangUp(leg, causes.TEMPORARY_FAILURE) for leg in legs]
+        )
+        if self.machine.arrived is not None:
+            record = self.machine.record()
+            await self._close(
+                msgspec.structs.replace(
+                    record, ended_at=self.engine.clock.now(), disposition="failed", end_reason="crashed"
+                )
+            )
+
+    async def _close(self, record: CallRecord) -> None:
+        try:
+            await self.engine.journal.close(self.call, record)
+        except Exception:
+            self._log.exception("call record not written")
+
+
+def _places(crash: str) -> list[str]:
+    """Where a traceback leads and the kind of its error, without its words: those may hold keys and numbers."""
+    lines = crash.splitlines()
+    places = [line.strip() for line in lines if line.startswith('  File "')]
+    kinds = [found[0] for line in lines if (found := re.match(r"[A-Za-z_][\w.]*(?=:|$)", line))]
+    return places + kinds[:1]
