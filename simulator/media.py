@@ -160,7 +160,7 @@ class Media(VirtualTime):
             if done in media:
                 media.remove(done)
             return
-        media.popleft()
+        del media[0]
         if media:
             self._begin(media[0])
 

@@ -4,7 +4,6 @@ Legs, playbacks, recordings and bridges carry the ids their creator chose. `tag`
 world (the switch in process, the fake ARI): they find their own bookkeeping there without a table.
 """
 
-from collections import deque
 from typing import Any, Final, Literal, Protocol
 
 CANCELLED: Final = 127
@@ -56,54 +55,33 @@ class Phone:
 class Leg:
     """A channel: the switch's end of one telephone's call. Instants are microseconds."""
 
-    __slots__ = (
-        "bridge",
-        "caller",
-        "caller_name",
-        "cause",
-        "created_at",
-        "endpoint",
-        "id",
-        "inbound",
-        "leaving",
-        "media",
-        "number",
-        "open",
-        "phone",
-        "ringing_tone",
-        "rings",
-        "sending",
-        "tag",
-        "talking",
-        "up",
-    )
+    number = ""
+    """Inbound: the called number."""
+    caller = ""
+    caller_name = ""
+    endpoint = ""
+    """Dialled: where."""
+    up = False
+    open = True
+    leaving = False
+    """The switch has begun to end this leg."""
+    cause = 0
+    ringing_tone = False
+    sending = True
+    """Audio is received from this telephone; a switch counts the length of recordings in it."""
+    talking = False
+    bridge: "Bridge | None" = None
+    tag: Any = None
 
     def __init__(self, id: str, phone: Phone, *, inbound: bool, created_at: int) -> None:
         self.id = id
         self.phone = phone
         self.inbound = inbound
         self.created_at = created_at
-        self.number = ""
-        """Inbound: the called number."""
-        self.caller = ""
-        self.caller_name = ""
-        self.endpoint = ""
-        """Dialled: where."""
         self.rings = inbound
         """The telephone at the far end rings (dialled), or hears ringing to come (inbound)."""
-        self.up = False
-        self.open = True
-        self.leaving = False
-        """The switch has begun to end this leg."""
-        self.cause = 0
-        self.ringing_tone = False
-        self.sending = True
-        """Audio is received from this telephone; a switch counts the length of recordings in it."""
-        self.talking = False
-        self.bridge: Bridge | None = None
-        self.media: deque[Playback | Recording] = deque()
+        self.media: list[Playback | Recording] = []
         """Sounds and recordings on this leg: one at a time, the first is running, the others wait for it."""
-        self.tag: Any = None
 
     def __repr__(self) -> str:
         return f"Leg({self.id!r})"
@@ -112,38 +90,33 @@ class Leg:
 class Playback:
     """A sound played to a leg or a bridge."""
 
-    __slots__ = ("id", "open", "sound", "started", "tag", "target")
+    open = True
+    started = False
+    tag: Any = None
 
     def __init__(self, id: str, target: "Leg | Bridge", sound: str) -> None:
         self.id = id
         self.target = target
         self.sound = sound
-        self.open = True
-        self.started = False
-        self.tag: Any = None
 
 
 class Recording:
     """A recording, while it is made and afterwards. Durations are microseconds, 0 as limit means none."""
 
-    __slots__ = (
-        "deadline",
-        "end_on",
-        "ended_by",
-        "id",
-        "limit_us",
-        "open",
-        "quiet_us",
-        "received_us",
-        "sending",
-        "silence_us",
-        "since",
-        "started",
-        "tag",
-        "talked_us",
-        "talking",
-        "target",
-    )
+    open = True
+    started = False
+    ended_by: EndOfRecording = "stopped"
+    received_us = 0
+    talked_us = 0
+    quiet_us = 0
+    """Silence since somebody last talked."""
+    since = 0
+    """The instant up to which all this is counted."""
+    sending = False
+    talking = False
+    deadline = 0
+    """When limit or silence will end it, if audio goes on as it is; 0: never."""
+    tag: Any = None
 
     def __init__(self, id: str, target: "Leg | Bridge", limit_us: int, silence_us: int, end_on: str) -> None:
         self.id = id
@@ -151,18 +124,6 @@ class Recording:
         self.limit_us = limit_us
         self.silence_us = silence_us
         self.end_on = end_on
-        self.open = True
-        self.started = False
-        self.ended_by: EndOfRecording = "stopped"
-        self.received_us = 0
-        self.talked_us = 0
-        self.quiet_us = 0
-        """Silence since somebody last talked."""
-        self.since = 0
-        self.sending = False
-        self.talking = False
-        self.deadline = 0
-        self.tag: Any = None
 
     @property
     def duration_us(self) -> int:
@@ -179,17 +140,16 @@ class Recording:
 class Bridge:
     """Legs that hear each other. Without `dtmf_events` the keys pressed inside are not reported."""
 
-    __slots__ = ("dtmf_events", "id", "legs", "media", "open", "recordings", "tag")
+    open = True
+    tag: Any = None
 
     def __init__(self, id: str, *, dtmf_events: bool) -> None:
         self.id = id
         self.dtmf_events = dtmf_events
-        self.open = True
         self.legs: list[Leg] = []
-        self.media: deque[Playback | Recording] = deque()
+        self.media: list[Playback | Recording] = []
         """Sounds, one after another."""
         self.recordings: list[Recording] = []
-        self.tag: Any = None
 
 
 class Observer:
