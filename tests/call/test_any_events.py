@@ -12,7 +12,7 @@ from flowengine.call.events import CALLER, SECOND
 from flowengine.call.machine import SETTLE_S, CallMachine, digest
 from flowengine.flow.document import Flow
 from tests.call.driving import T0, Driven, drive
-from tests.call.weather import befall, flows, weather
+from tests.call.weather import befall, flows, thorough, weather
 from tests.flow.strategies import any_flows, valid_flows
 
 ENDINGS = ("caller", "operator", "no_credit", "shutdown", "switch_lost")
@@ -48,6 +48,7 @@ def assert_over(call: Driven) -> None:
     assert again.record() == machine.record()
 
 
+@thorough
 @given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS))
 def test_ends_at_once_with_a_switch_that_does_as_it_is_told(
     flow: Flow, happenings: bytes, ending: str
@@ -59,6 +60,7 @@ def test_ends_at_once_with_a_switch_that_does_as_it_is_told(
     assert_over(call)
 
 
+@thorough
 @given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS))
 def test_ends_after_the_settle_time_with_a_switch_that_confirms_nothing(
     flow: Flow, happenings: bytes, ending: str

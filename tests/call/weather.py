@@ -8,6 +8,7 @@ The other events concern things long gone, never opened or of another kind; they
 from collections.abc import Callable
 from typing import Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from flowengine.call import events
@@ -20,6 +21,9 @@ PEOPLE: Final[tuple[Agent, ...]] = (agent("u1"), agent("u2", devices=2), agent("
 _CAUSES: Final = (16, 17, 19, 21, 20, 18, 26, 27, 41, 1, 0, 127)
 _LATER_S: Final = (0.0, 0.0, 0.0, 0.2, 1.0, 7.0, 40.0, -3.0)
 _KEYS: Final = "12*121*2#09D"
+
+thorough = settings(max_examples=4 * settings().max_examples)
+"""For the heart of the engine: four times the examples of other tests."""
 
 _Make = Callable[[Driven, str, int], Event]
 

@@ -18,6 +18,7 @@ from flowengine.call.commands import DeskCommand
 from flowengine.call.events import AgentsOffered, Event, LineFull, LineJoined
 from flowengine.flow.document import Flow, GroupTransfer, UserTransfer, WaitingLine
 from tests.call.driving import flow, with_goodbye
+from tests.call.weather import thorough
 from tests.routing.office import Office
 
 USERS = {"aki": 2, "ben": 1, "chie": 1}
@@ -263,4 +264,4 @@ def _then_the_night(ring: UserTransfer | GroupTransfer) -> Flow:
 
 
 TestCompany = Company.TestCase
-TestCompany.settings = settings(settings.default, stateful_step_count=40)
+TestCompany.settings = settings(thorough, stateful_step_count=40)

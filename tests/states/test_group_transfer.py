@@ -166,3 +166,11 @@ def test_a_telephone_told_to_stop_stays_out_even_if_it_is_picked_up_while_others
     assert call.said == []
     call.picks_up("ben")
     assert [each.user for each in call.all_of(commands.AgentTaken)] == ["ben"]
+
+
+def test_the_cause_of_a_telephone_we_ended_is_our_own() -> None:
+    """The second telephone of a person who declined is no telephone that rang out, whatever the switch reports."""
+    call = drive(group("parallel"), responsive=False).arrives().offered(agent("aki", 2), B)
+    call.rings("aki", "aki-2", "ben").ends("aki", CALL_REJECTED).ends("aki-2", NORMAL)
+    call.ends("ben", CALL_REJECTED)
+    assert call.path == [("ring", "unavailable"), ("unavailable", "")]
