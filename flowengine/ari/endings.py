@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 LOST_EVENT_S: Final = 1.0
 """How long an end may stay untold after it is certain; then its event was lost."""
 
+MEASURING_S: Final = 2.0
+"""How long the events of a call may wait for the length of a recording."""
+
 
 class Endings:
     """Watches over ends. `tell` gives an event to its call, unless the call knows it already."""
@@ -63,9 +66,9 @@ class Endings:
         if picture is not None and recording in picture.things:
             self._start(self._find(call, recording))
 
-    def measure(self, call: str, ended: RecordingEnded) -> None:
-        """Tell the end of a recording that had silence detection: its lengths are wrong by up to a second."""
-        self._start(self._measure(call, ended))
+    def measure(self, call: str, ended: RecordingEnded, then: Callable[[str, RecordingEnded], None]) -> None:
+        """Set the end of a recording right that had silence detection: its lengths are wrong by a second."""
+        self._start(self._measure(call, ended, then))
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
         """Do something after a while, unless closed before."""
@@ -91,15 +94,18 @@ class Endings:
             ended = RecordingEnded(self._clock.now(), recording, 0, ok=False)
         self._tell(call, ended)
 
-    async def _measure(self, call: str, ended: RecordingEnded) -> None:
+    async def _measure(
+        self, call: str, ended: RecordingEnded, then: Callable[[str, RecordingEnded], None]
+    ) -> None:
         try:
-            length_ms = await stored.length_ms(self._client, full_id(call, ended.recording))
-        except (RecordingMissing, AriError) as error:
+            async with asyncio.timeout(MEASURING_S):
+                length_ms = await stored.length_ms(self._client, full_id(call, ended.recording))
+        except (RecordingMissing, AriError, TimeoutError) as error:
             log.warning("recording not measured", call=call, recording=ended.recording, why=str(error))
         else:
             talking_ms = min(ended.talking_ms or 0, length_ms)
             ended = RecordingEnded(ended.at, ended.recording, length_ms, talking_ms=talking_ms)
-        self._tell(call, ended)
+        then(call, ended)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

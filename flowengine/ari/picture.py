@@ -109,13 +109,11 @@ class CallPicture:
 
     def lost(self, command: SwitchCommand) -> None:
         """The connection went before Asterisk answered: what this command makes may be there, or not."""
-        match command:
-            case commands.Dial(leg=id) | commands.Play(playback=id) | commands.Record(recording=id):
-                self._doubt(id)
-            case commands.OpenBridge(bridge=id):
-                self._doubt(id)
-            case _:
-                pass  # `ended_by`, `answered_by` and `joins` say what was wanted
+        self._doubt(command, unsure=True)
+
+    def confirmed(self, command: SwitchCommand) -> None:
+        """Asterisk has carried the command out."""
+        self._doubt(command, unsure=False)
 
     def recall(self, history: Iterable[SwitchCommand | Event]) -> None:
         """Rebuild the picture from what was said and heard in an earlier life of the engine."""
@@ -161,6 +159,7 @@ class CallPicture:
     def _drop(self, id: str) -> bool:
         return self.things.pop(id, None) is not None
 
-    def _doubt(self, id: str) -> None:
-        if (thing := self.things.get(id)) is not None:
-            thing.unsure = True
+    def _doubt(self, command: SwitchCommand, *, unsure: bool) -> None:
+        for thing in self.things.values():
+            if thing.made_by is command:
+                thing.unsure = unsure

@@ -98,6 +98,8 @@ class AriSwitch:
         self._pictures: dict[str, CallPicture] = {}
         self._inbound = InboundChannels()
         self._reachable: dict[str, bool] = {}
+        self._held: dict[str, list[Event]] = {}
+        """Events of calls that wait until a recording is measured."""
         self._endings = Endings(self.client, clock, self._pictures, self._tell)
 
     async def __aenter__(self) -> Self:
@@ -206,6 +208,7 @@ class AriSwitch:
                     self._send(picture, undo)
 
     def _carried_out(self, picture: CallPicture, command: SwitchCommand) -> None:
+        picture.confirmed(command)
         match command:
             case commands.Answer(leg=leg):  # a leg that was up already has no event of it
                 self._tell(picture.call, events.LegAnswered(self._clock.now(), leg))
@@ -249,7 +252,7 @@ class AriSwitch:
                     self._saw_device(*found)
             case _:
                 if (happened := event_of(message, self._clock.now(), self._inbound.calls)) is not None:
-                    self._happened(*happened)
+                    self._tell(*happened)
 
     def _is_strange(self, channel: Channel) -> bool:
         """Whether a channel in Stasis is no leg of a call that waits for it."""
@@ -275,13 +278,23 @@ class AriSwitch:
             self._inbound.arrived(channel.id)
             self._listener.arrived(arrival)
 
-    def _happened(self, call: str, event: Event) -> None:
-        if isinstance(event, events.RecordingEnded) and event.ok and event.talking_ms is not None:
-            self._endings.measure(call, event)
+    def _tell(self, call: str, event: Event) -> None:
+        """Give an event to its call, in order: while a recording is measured, what comes later waits."""
+        if (waiting := self._held.get(call)) is not None:
+            waiting.append(event)
+        elif isinstance(event, events.RecordingEnded) and event.ok and event.talking_ms is not None:
+            self._held[call] = []
+            self._endings.measure(call, event, self._measured)
         else:
+            self._pass_on(call, event)
+
+    def _measured(self, call: str, ended: events.RecordingEnded) -> None:
+        waiting = self._held.pop(call, [])
+        self._pass_on(call, ended)
+        for event in waiting:
             self._tell(call, event)
 
-    def _tell(self, call: str, event: Event) -> None:
+    def _pass_on(self, call: str, event: Event) -> None:
         picture = self._pictures.get(call)
         if picture is None:
             return

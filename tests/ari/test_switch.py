@@ -351,6 +351,30 @@ async def test_a_recording_with_silence_detection_is_measured(stage: Stage) -> N
     assert await stage.see(finished(talking_s=1)) == [RecordingEnded(AT, "rec-1", 200, talking_ms=200)]
 
 
+async def test_what_comes_after_a_recording_waits_for_its_measure(stage: Stage) -> None:
+    for name in ("rec-1", "rec-2"):
+        stage.ari.files[f"recordings/stored/{mine(name)}/file"] = WAV
+    await stage.do(RECORD, Record("rec-2", "caller"))
+    second = messages.RecordingFinished(
+        recording=LiveRecording(mine("rec-2"), state="done", duration=1, talking_duration=1)
+    )
+    digit = messages.ChannelDtmfReceived(channel=inbound(), digit="1")
+    assert await stage.see(finished(talking_s=1), digit, second, messages.StasisEnd(channel=inbound())) == [
+        RecordingEnded(AT, "rec-1", 1_500, talking_ms=1_000),
+        DigitPressed(AT, "caller", "1"),
+        RecordingEnded(AT, "rec-2", 1_500, talking_ms=1_000),
+        LegHungUp(AT, "caller", 16),
+    ]
+
+
+async def test_a_measured_recording_of_a_released_call_is_nobodys(stage: Stage) -> None:
+    await stage.do(RECORD)
+    stage.ari.on_event(finished(talking_s=1))
+    stage.switch.release(CALL)
+    await settle()
+    assert stage.heard == []
+
+
 async def test_one_that_cannot_be_measured_is_told_as_asterisk_has_it(stage: Stage) -> None:
     await stage.do(RECORD)
     assert await stage.see(finished(talking_s=1)) == [RecordingEnded(AT, "rec-1", 1_000, talking_ms=1_000)]
@@ -485,6 +509,15 @@ async def test_what_was_lost_in_the_gap_is_sent_again(stage: Stage) -> None:
         f"POST bridges/{mine('bridge-1')}",
         f"POST bridges/{mine('bridge-1')}/addChannel",
     ]
+
+
+async def test_what_was_sent_again_is_not_sent_a_third_time(stage: Stage) -> None:
+    await in_a_gap(stage, DIAL)
+    await stage.connect([inbound()])
+    await in_a_gap(stage)
+    await stage.connect([inbound()])
+    assert not any(mine("leg-1") in asked for asked in stage.ari.sent)
+    assert stage.heard == [LegHungUp(AT, "leg-1", 16)]
 
 
 async def test_ends_that_were_lost_in_the_gap_are_asked_for_again(stage: Stage) -> None:
