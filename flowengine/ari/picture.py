@@ -131,6 +131,15 @@ class CallPicture:
             if isinstance(thing.made_by, commands.Record) and thing.made_by.on == bridge
         ]
 
+    def would_wait(self, command: SwitchCommand) -> bool:
+        """Whether Asterisk would hold the request back until a sound or a recording on the leg has ended."""
+        if not isinstance(command, commands.Answer | commands.Join):
+            return False
+        return any(
+            thing.ended_by is None and command.leg == _occupied_by(thing.made_by)
+            for thing in self.things.values()
+        )
+
     def _failed(self, id: str) -> bool:
         """News, unless it is about a thing that ended, or a bridge that we closed."""
         thing = self.things.get(id)
@@ -163,3 +172,13 @@ class CallPicture:
         for thing in self.things.values():
             if thing.made_by is command:
                 thing.unsure = unsure
+
+
+def _occupied_by(command: SwitchCommand | None) -> str | None:
+    match command:
+        case commands.Play(leg=leg):
+            return leg
+        case commands.Record(on=on):
+            return on
+        case _:
+            return None

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from functools import partial
 from hashlib import blake2b
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 import structlog
 
@@ -177,7 +177,10 @@ class AriSwitch:
             for event in refused(command, FAILED, str(reason), self._clock.now()):
                 self._tell_soon(picture.call, event)
             return
-        answer = self.client.send(request.method, request.path, request.query, lane=picture.call)
+        # On the websocket Asterisk serves one request after another: there, a request that waits for a sound to
+        # end would make all calls wait.
+        over: Literal["auto", "http"] = "http" if picture.would_wait(command) else "auto"
+        answer = self.client.send(request.method, request.path, request.query, lane=picture.call, over=over)
         answer.add_done_callback(partial(self._on_answer, picture.call, command))
 
     def _sound(self, call: str, command: SwitchCommand) -> str:

@@ -38,6 +38,7 @@ class ScriptedAri:
         self.files: dict[str, bytes] = {}
         self.sent: list[str] = []
         self.lanes: list[str] = []
+        self.by_http: list[str] = []
         self._on_connected = on_connected
 
     async def __aenter__(self) -> Self:
@@ -61,10 +62,13 @@ class ScriptedAri:
         query: Mapping[str, QueryValue] | None = None,
         *,
         lane: str = "",
+        over: str = "auto",
     ) -> "asyncio.Future[AriResponse]":
         asked = f"{method} {build(method, path, query).uri}"
         self.sent.append(asked)
         self.lanes.append(lane)
+        if over == "http":
+            self.by_http.append(asked)
         future: asyncio.Future[AriResponse] = asyncio.get_running_loop().create_future()
         answer = self._answer(asked)
         if isinstance(answer, int) and answer >= 400:

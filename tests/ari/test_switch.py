@@ -222,6 +222,18 @@ async def test_making_a_thing_twice_is_making_it_once(stage: Stage) -> None:
     assert len(stage.ari.sent) == 5
 
 
+async def test_what_would_hold_up_all_calls_goes_by_http(stage: Stage) -> None:
+    await stage.do(
+        Join("bridge-1", "caller"), PLAY, Answer("caller"), Join("bridge-2", "caller"), Answer("leg-1")
+    )
+    assert stage.ari.by_http == [
+        f"POST channels/{CHANNEL}/answer",
+        f"POST bridges/{mine('bridge-2')}/addChannel?channel={CHANNEL}",
+    ]
+    await stage.do(StopPlay("play-1"), RECORD, StopRecord("rec-1"), Join("bridge-3", "caller"))
+    assert len(stage.ari.by_http) == 2
+
+
 async def test_an_end_is_told_once(stage: Stage) -> None:
     await stage.do(DIAL)
     gone = messages.ChannelDestroyed(channel=leg(mine("leg-1"), "Ringing"), cause=17)

@@ -169,6 +169,17 @@ async def test_a_sound_is_cut_short(scene: Scene) -> None:
         assert seconds_of_tone(caller.heard, 600) < 0.8
 
 
+async def test_answering_into_a_sound_holds_up_nobody(scene: Scene) -> None:
+    async with scene.caller() as caller:
+        await scene.adopt()
+        scene.do(Play("play-1", "caller", "prompt"), Answer("caller"))
+        await asyncio.sleep(0.2)
+        await scene.switch.client.request("GET", "channels", timeout_s=0.5)
+        assert scene.hearing.of(PlaybackEnded) == []
+        await caller.answered()
+        await scene.hearing.event(LegAnswered, leg="caller")
+
+
 async def test_a_repeated_play_is_heard_once(scene: Scene) -> None:
     async with scene.caller() as caller:
         await scene.answer(caller)
