@@ -89,6 +89,8 @@ class Driven:
             return said
         self.now = max(self.now, event.at)
         self.audit.step(event, said, done=self.machine.done)
+        if not self.machine.done:
+            assert set(self.machine.call.open_things) == set(self.audit.open) - self.audit.left
         self.said += said
         self.all_said += said
         for command in said:

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowengine.call import events
+from flowengine.call import commands, events
 from flowengine.call.events import CALLER, SECOND
 from flowengine.call.machine import SETTLE_S, CallMachine, digest
-from flowengine.flow.document import Flow
+from flowengine.flow.document import Flow, GroupTransfer, UserTransfer
 from tests.call.driving import T0, Driven, drive
+from tests.call.driving import flow as flow_of
 from tests.call.weather import befall, flows, thorough, weather
 from tests.flow.strategies import any_flows, valid_flows
 
@@ -30,6 +31,17 @@ def end(call: Driven, ending: str) -> None:
             call.hangs_up()
         case "operator" | "no_credit" | "shutdown" | "switch_lost" as reason:
             call.happens(events.CallKilled(call.now, reason))
+
+
+def assert_told_to_end(call: Driven) -> None:
+    """In the very step of the end everything is closed, or told to end; one timer waits for the confirmations."""
+    audit = call.audit
+    assert not audit.of_kind("play")
+    assert not audit.of_kind("bridge")
+    assert set(audit.of_kind("leg")) | set(audit.of_kind("record")) <= audit.told
+    assert set(audit.of_kind("line")) <= audit.left
+    assert not audit.reserved
+    assert len(audit.of_kind("timer")) == (not call.is_over())
 
 
 def assert_over(call: Driven) -> None:
@@ -67,11 +79,45 @@ def test_ends_after_the_settle_time_with_a_switch_that_confirms_nothing(
 ) -> None:
     call = live(flow, happenings, responsive=False)
     end(call, ending)
+    assert_told_to_end(call)
     ended = call.now
     if not call.machine.done:
         call.waits(SETTLE_S)
     assert_over(call)
     assert call.machine.call.now <= ended + SETTLE_S * SECOND
+
+
+@thorough
+@given(flow=flows(), happenings=weather(), responsive=st.booleans())
+def test_an_event_that_comes_twice_says_nothing_the_second_time(
+    flow: Flow, happenings: bytes, responsive: bool
+) -> None:
+    call = drive(flow, responsive=responsive).arrives()
+
+    def again() -> None:
+        if not isinstance(call.journal[-1], events.DigitPressed):
+            assert call.feed(call.journal[-1]) == [], call.journal[-1]
+
+    befall(call, happenings, then=again)
+
+
+NEVER_ANSWERS_FIRST = flow_of(
+    ring=UserTransfer(user="u2", connections={"timeout": "all", "unavailable": "all", "busy": "all"}),
+    all=GroupTransfer(group="g1", record=True, connections={"timeout": "one", "unavailable": "one"}),
+    one=GroupTransfer(group="g1", ringing="sequential", ring_timeout_s=5.0),
+)
+
+
+@given(happenings=weather())
+def test_nothing_is_answered_before_an_agent_is(happenings: bytes) -> None:
+    """A caller whose flow begins with transfers pays nothing until somebody talks to them."""
+    call = drive(NEVER_ANSWERS_FIRST).arrives()
+
+    def check() -> None:
+        taken = call.all_of(commands.AgentTaken)
+        assert len(call.all_of(commands.Answer)) == len(taken) <= 1
+
+    befall(call, happenings, then=check)
 
 
 @given(flow=any_flows(max_states=3) | valid_flows(max_states=4), happenings=weather())

@@ -8,6 +8,7 @@ from flowengine.call import commands
 from flowengine.call.events import SECOND, DigitPressed
 from flowengine.flow.document import KEYS, Flow, Ivr
 from tests.call.driving import announcement, drive, flow, say, spoken
+from tests.call.weather import befall, weather
 
 
 def menu(attempts: int = 3, timeout_s: float = 5.0, **exits: str) -> Flow:
@@ -163,3 +164,9 @@ def test_early_keys_are_never_lost(digits: str, pauses: list[str]) -> None:
                 pass
         call.presses(digit)
     assert [outcome for _, outcome in call.path] == [*digits, ""]
+
+
+@given(attempts=st.integers(1, 4), happenings=weather())
+def test_a_menu_is_never_played_more_often_than_its_attempts(attempts: int, happenings: bytes) -> None:
+    call = befall(drive(menu(attempts=attempts, k1="one", k2="two", timeout="silence")).arrives(), happenings)
+    assert 1 <= len([each for each in call.all_of(commands.Play) if each.sound == spoken("Menu")]) <= attempts
