@@ -28,10 +28,12 @@ from flowengine.call.commands import (
     StopPlay,
     StopRecord,
     StopRing,
+    SwitchCommand,
 )
 from flowengine.call.events import (
     CommandFailed,
     DigitPressed,
+    Event,
     LegAnswered,
     LegHungUp,
     LegRinging,
@@ -444,7 +446,7 @@ async def test_a_gap_is_caught_up(scene: Scene) -> None:
         assert not scene.hearing.of(LegHungUp, leg="caller")
 
 
-async def test_a_caller_who_came_or_left_in_a_gap_is_noticed(scene: Scene) -> None:
+async def test_a_caller_who_left_in_a_gap_is_noticed(scene: Scene) -> None:
     async with scene.caller() as first:
         await scene.answer(first)
         async with gap(scene):
@@ -462,6 +464,32 @@ async def test_legs_and_bridges_of_unknown_calls_are_ended(scene: Scene) -> None
         async with successor.switch:
             await successor.switch.client.wait_ready(5)
             await successor.nothing_left()
+        assert successor.hearing.arrivals == []
+
+
+async def test_another_engine_takes_a_call_over(scene: Scene, tmp_path: Path) -> None:
+    async with scene.caller() as caller:
+        await scene.answer(caller)
+        scene.do(OpenBridge("bridge-1"), Play("play-1", "caller", "prompt"))
+        await scene.hearing.event(PlaybackEnded)
+        await scene.switch.client.close()
+        successor = Scene(scene.node, tmp_path)
+        history: list[SwitchCommand | Event] = [
+            Answer("caller"),
+            LegAnswered(1, "caller"),
+            OpenBridge("bridge-1"),
+            Play("play-1", "caller", "prompt"),
+        ]
+        successor.switch.resume(scene.hearing.arrivals[0], scene.call, history)
+        async with successor.switch:
+            await successor.switch.client.wait_ready(5)
+            assert [call for call, _ in successor.hearing.events] == [scene.call]
+            assert successor.hearing.of(PlaybackEnded)[0].playback == "play-1"
+            await caller.press("4")
+            assert (await successor.hearing.event(DigitPressed)).digit == "4"
+            successor.switch.release(scene.call)
+            await caller.ended()
+            await scene.nothing_left()
         assert successor.hearing.arrivals == []
 
 
