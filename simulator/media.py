@@ -34,7 +34,7 @@ class Media(VirtualTime):
         self._sounds: SoundLengths = sounds or Sounds()
 
     def play(self, playback_id: str, target_id: str, sound: str) -> Playback:
-        """Play a sound to a leg or a bridge, after what is already running there. Raises `Gone`, `Conflict`."""
+        """Play a sound to a leg or a bridge, after what is already running there. Raises as `record` does."""
         target = self._target(target_id)
         if playback_id in self.playbacks:
             raise Conflict(f"there is a playback {playback_id} already")
@@ -71,7 +71,7 @@ class Media(VirtualTime):
 
         Raises:
             Gone: no such leg or bridge.
-            Conflict: there is a recording with that id, running or stored.
+            Conflict: a dialled leg is not answered, or there is a recording with that id, running or stored.
         """
         target = self._target(target_id)
         if recording_id in self.recordings or recording_id in self.stored:
@@ -114,6 +114,8 @@ class Media(VirtualTime):
         target = self.legs.get(target_id) or self.bridges.get(target_id)
         if target is None:
             raise Gone(f"no leg or bridge {target_id}")
+        if isinstance(target, Leg) and not target.inbound and not target.up:
+            raise Conflict(f"leg {target_id} is not answered")
         return target
 
     def _clear_media(self, target: Leg | Bridge) -> None:

@@ -139,13 +139,15 @@ class WorldSwitch(Observer):
             leg.tag = (line.call, command.leg)
 
     def _play(self, line: Line, command: commands.Play) -> None:
+        playback_id = line.prefix + command.playback
+        if playback_id in self.world.playbacks:
+            return  # the same id is the same sound: it is being played
         try:
-            playback = self.world.play(line.prefix + command.playback, line.leg(command.leg), command.sound)
-        except Gone:
-            self._gone(line, command.leg)
+            playback = self.world.play(playback_id, line.leg(command.leg), command.sound)
+        except Refused as refused:
+            if isinstance(refused, Gone):
+                self._gone(line, command.leg)
             self._tell_soon(line.call, events.PlaybackEnded(self.world.now, command.playback, False))
-        except Refused:
-            pass  # the same id is the same sound: it is being played
         else:
             playback.tag = (line.call, command.playback)
 
@@ -155,19 +157,20 @@ class WorldSwitch(Observer):
             self.world.stop_play(playback_id)
 
     def _record(self, line: Line, command: commands.Record) -> None:
+        recording_id = line.prefix + command.recording
+        if recording_id in self.world.recordings or recording_id in self.world.stored:
+            return  # the same id is the same recording: it is being made, or is there
         try:
             recording = self.world.record(
-                line.prefix + command.recording,
+                recording_id,
                 line.leg(command.on),
                 limit_us=int(command.limit_s * SECOND),
                 silence_us=int(command.silence_s * SECOND),
                 end_on=command.end_on,
             )
-        except Gone:
+        except Refused:
             failed = events.RecordingEnded(self.world.now, command.recording, 0, ok=False)
             self._tell_soon(line.call, failed)
-        except Refused:
-            pass  # the same id is the same recording: it is being made, or is there
         else:
             recording.tag = (line.call, command.recording)
 

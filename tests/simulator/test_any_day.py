@@ -2,7 +2,7 @@
 
 import string
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowengine.call.trace import replay
@@ -70,7 +70,6 @@ def days(draw: st.DrawFn) -> Engine:
 
 
 @given(engine=days())
-@settings(max_examples=200)
 def test_every_call_ends_leaves_nothing_and_replays(engine: Engine) -> None:
     planned = engine.world.next_due is not None
     calls = engine.run()
@@ -93,7 +92,6 @@ def test_every_call_ends_leaves_nothing_and_replays(engine: Engine) -> None:
 
 
 @given(engine=days())
-@settings(max_examples=60)
 def test_no_agent_is_on_two_calls(engine: Engine) -> None:
     """The desk's reservations and the telephones agree: nobody is dialled while talking."""
     world = engine.world

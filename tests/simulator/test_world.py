@@ -263,6 +263,15 @@ def test_join_needs_an_answered_leg_that_is_there() -> None:
         it.world.join("c", "agent")
 
 
+def test_a_dialled_leg_hears_nothing_before_it_is_answered() -> None:
+    it = Watched()
+    it.agent(answered=False)
+    for ask in (lambda: it.world.play("p", "agent", "tone:beep"), lambda: it.world.record("r", "agent")):
+        with pytest.raises(Conflict, match="leg agent is not answered"):
+            ask()
+    assert it.passes(1) == []
+
+
 def test_a_sound_in_a_bridge_plays_and_fails_with_it() -> None:
     it = Watched()
     it.world.open_bridge("b")
