@@ -3,7 +3,7 @@
 import json
 from itertools import islice
 from typing import Annotated, Any, Final, Literal, TypeVar
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 from pydantic import AfterValidator, Discriminator, Field, Strict, StringConstraints, Tag, ValidationError
@@ -30,8 +30,10 @@ def _country(code: str) -> str:
 
 
 def _time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise PydanticCustomError("time_zone", "should be a time zone such as Asia/Tokyo")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown; a path; a folder of zones such as Asia
+        raise PydanticCustomError("time_zone", "should be a time zone such as Asia/Tokyo") from None
     return name
 
 
