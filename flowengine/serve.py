@@ -83,9 +83,21 @@ class LibraryKeeper:
 
 @contextlib.asynccontextmanager
 async def opened(
-    settings: Settings, ari: AriSettings, *, watch: Watch | None = None, progress: Progress | None = None
+    settings: Settings,
+    ari: AriSettings,
+    *,
+    watch: Watch | None = None,
+    progress: Progress | None = None,
+    heard: dict[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
     """Open an engine on one switch; it takes calls until the context is left, which drains it first.
+
+    Args:
+        settings: of this installation.
+        ari: how to reach the switch.
+        watch: sees every step of every call.
+        progress: told how many prompts are made.
+        heard: gets the sound key of each media URI that is played.
 
     Raises:
         StoreError: the database cannot be used.
@@ -114,7 +126,7 @@ async def opened(
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
         engine.catalog = catalog
-        switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound), clock)
+        switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound, heard), clock)
         engine.switch = switch
         address = await stack.enter_async_context(serve_health(settings, engine, switch))
         await stack.enter_async_context(switch)
@@ -169,9 +181,14 @@ async def _render(prompts: PromptLibrary, catalog: Catalog, progress: Progress |
             log.error("a sound of a published flow cannot be made", problem=str(failure))
 
 
-def _media(prompts: PromptLibrary, sound: str) -> str | None:
+def _media(prompts: PromptLibrary, sound: str, heard: dict[str, str] | None) -> str | None:
     rendered = prompts.lookup(sound)
-    return f"sound:{rendered.media}" if rendered else None
+    if rendered is None:
+        return None
+    media = f"sound:{rendered.media}"
+    if heard is not None:
+        heard[media] = sound
+    return media
 
 
 @contextlib.asynccontextmanager

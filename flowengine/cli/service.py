@@ -57,21 +57,27 @@ def dial(
     speak: Annotated[
         list[str] | None, typer.Option(help="Talk for so long, from then on: 4@8 is 4 s at 8 s.")
     ] = None,
-    hang_up: Annotated[float, typer.Option(help="Hang up so many seconds after the answer.")] = 60.0,
+    hang_up: Annotated[float | None, typer.Option(help="Hang up so many seconds after the answer.")] = None,
     caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = "+819012345678",
-    at: Annotated[str, typer.Option(help="Address of the embedded switch, as `serve` printed it.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Call a number on a running embedded switch, as a scripted caller."""
+    """Call a number on the embedded switch that `serve` runs.
+
+    Without --press, --speak and --hang-up, type keys and Enter; h and Enter hangs up.
+    """
+    from flowengine.config import BadConfig, load
     from flowengine.dialling import BadScript, NoSwitch, place_call, script
 
+    by_hand = not press and not speak and hang_up is None
     try:
-        steps = script(press or [], speak or [], hang_up)
-        outcome = asyncio.run(place_call(at, number, caller, steps, tell=None if as_json else say))
-    except BadScript as error:
+        steps = None if by_hand else script(press or [], speak or [], 60.0 if hang_up is None else hang_up)
+        outcome = asyncio.run(place_call(load(), number, caller, steps, None if as_json else say))
+    except (BadConfig, BadScript) as error:
         fail(str(error))
     except NoSwitch as error:
         fail(str(error), MISSING)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
     if as_json:
         say_json(outcome)
 

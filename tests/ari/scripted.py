@@ -16,7 +16,7 @@ from flowengine.ari.client import (
     AriTimeout,
     AriUnavailable,
 )
-from flowengine.ari.messages import AnyEvent
+from flowengine.ari.messages import AnyEvent, ChannelUserevent
 from flowengine.ari.rest import Method, QueryValue, build
 
 Answer = int | AriError | list[dict[str, Any]] | dict[str, Any]
@@ -36,6 +36,7 @@ class ScriptedAri:
         self.on_event = on_event
         self.answers: dict[str, Answer] = {"GET channels": [], "GET bridges": [], "GET endpoints": []}
         self.files: dict[str, bytes] = {}
+        self.mute = False
         self.sent: list[str] = []
         self.lanes: list[str] = []
         self.by_http: list[str] = []
@@ -69,6 +70,8 @@ class ScriptedAri:
         self.lanes.append(lane)
         if over == "http":
             self.by_http.append(asked)
+        if path.startswith("events/user/") and not self.mute:
+            self.on_event(ChannelUserevent(eventname=path.rpartition("/")[2]))
         future: asyncio.Future[AriResponse] = asyncio.get_running_loop().create_future()
         answer = self._answer(asked)
         if isinstance(answer, int) and answer >= 400:
@@ -95,7 +98,7 @@ class ScriptedAri:
         yield content[44:]
 
     def _answer(self, asked: str) -> Answer:
-        if not self.ready and not asked.startswith(("GET", "POST applications")):
+        if not self.ready and not asked.startswith(("GET", "POST applications", "POST events")):
             return self.answers.get("down", 204)
         found = [start for start in self.answers if asked.startswith(start)]
         return self.answers[max(found, key=len)] if found else 204

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from flowengine.ari import endings, messages
-from flowengine.ari.client import AriClient, AriError, AriRefused, AriSettings
+from flowengine.ari import switch as switch_module
+from flowengine.ari.client import AriClient, AriError, AriRefused, AriSettings, AriUnavailable
 from flowengine.ari.messages import AnyEvent
 from flowengine.ari.resources import Bridge, Caller, Channel, DeviceState, Dialplan, LiveRecording, Playback
 from flowengine.ari.switch import AriSwitch
@@ -470,6 +471,12 @@ async def in_a_gap(stage: Stage, *commands: SwitchCommand) -> None:
     del stage.ari.answers["down"]
 
 
+def sent_again(stage: Stage) -> list[str]:
+    """What the switch sent after the look, besides what it always does."""
+    always = ("GET", "POST applications/flowengine/subscription", "POST events/user")
+    return [asked for asked in stage.ari.sent if not asked.startswith(always)]
+
+
 async def test_what_vanished_in_the_gap_has_ended(stage: Stage) -> None:
     stage.ari.files[f"recordings/stored/{mine('rec-1')}/file"] = WAV
     for path in ("GET playbacks", "GET recordings/live"):
@@ -493,9 +500,7 @@ async def test_what_is_still_there_is_left_alone(stage: Stage) -> None:
     await in_a_gap(stage)
     await stage.connect([inbound(state="Up"), leg(mine("leg-1"), "Down")], {mine("bridge-1"): [CHANNEL]})
     assert stage.heard == heard
-    assert [asked for asked in stage.ari.sent if not asked.startswith("GET")] == [
-        "POST applications/flowengine/subscription?eventSource=deviceState:"
-    ]
+    assert sent_again(stage) == []
 
 
 async def test_what_changed_in_the_gap_is_told(stage: Stage) -> None:
@@ -513,7 +518,7 @@ async def test_what_was_lost_in_the_gap_is_sent_again(stage: Stage) -> None:
     bridge: list[SwitchCommand] = [OpenBridge("bridge-1"), Join("bridge-1", "caller")]
     await in_a_gap(stage, Answer("caller"), DIAL, PLAY, RECORD, *bridge)
     await stage.connect([inbound()])
-    assert [asked.split("?")[0] for asked in stage.ari.sent if not asked.startswith("GET")][1:] == [
+    assert [asked.split("?")[0] for asked in sent_again(stage)] == [
         f"POST channels/{CHANNEL}/answer",
         f"POST channels/{mine('leg-1')}",
         f"POST channels/{CHANNEL}/play/{mine('play-1')}",
@@ -543,7 +548,7 @@ async def test_ends_that_were_lost_in_the_gap_are_asked_for_again(stage: Stage) 
         HangUp("caller", 16),
     )
     await stage.connect([inbound(), leg(mine("leg-1"), "Ringing")], {mine("bridge-1"): []})
-    assert [asked for asked in stage.ari.sent if not asked.startswith("GET")][1:] == [
+    assert sent_again(stage) == [
         f"DELETE channels/{CHANNEL}?reason_code=16",
         f"DELETE channels/{mine('leg-1')}?reason_code=26",
         f"DELETE playbacks/{mine('play-1')}",
@@ -619,6 +624,13 @@ async def test_what_is_begun_during_the_look_is_not_judged_by_it(stage: Stage) -
 async def test_a_look_that_fails_is_the_clients_to_repeat(stage: Stage) -> None:
     stage.ari.answers["GET bridges"] = 500
     with pytest.raises(AriError):
+        await stage.ari.connect()
+
+
+async def test_a_connection_without_events_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switch_module, "ECHO_S", 0.01)
+    stage.ari.mute = True
+    with pytest.raises(AriUnavailable, match="events do not arrive"):
         await stage.ari.connect()
 
 

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from flowengine.ari.node import AsteriskNode, NodeError, SipUser, local_settings
+from simulator.sip import AgentPhone, Caller
 from tests.asterisk.node import BareApp, running_node
-from tests.asterisk.sip import AgentPhone, Caller
 
 NUMBER = "+81312345678"
 

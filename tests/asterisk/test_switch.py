@@ -42,8 +42,7 @@ from flowengine.call.events import (
 )
 from flowengine.clock import SystemClock
 from flowengine.ports import RecordingMissing
-from tests.ari.hearing import Hearing
-from tests.asterisk.sip import (
+from simulator.sip import (
     AgentPhone,
     Answers,
     Caller,
@@ -56,6 +55,7 @@ from tests.asterisk.sip import (
     tone,
     write_wav,
 )
+from tests.ari.hearing import Hearing
 
 NUMBER = "+81312345678"
 HANAKO = "PJSIP/hanako"
@@ -254,7 +254,7 @@ async def test_a_message_is_recorded_until_the_key_fetched_and_discarded(
     async with scene.caller() as caller:
         await scene.answer(caller)
         scene.do(Record("rec-1", "caller", 30.0, 0.0, "#"))
-        await caller.speak(700, 2.0)
+        await caller.speak(700, 2.5)
         await caller.press("#")
         ended = await scene.hearing.event(RecordingEnded)
         assert ended.ok

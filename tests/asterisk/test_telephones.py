@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowengine.ari.node import AsteriskNode
-from tests.asterisk.node import BareApp
-from tests.asterisk.sip import (
+from simulator.sip import (
     AgentPhone,
     Answers,
     Caller,
@@ -31,6 +30,7 @@ from tests.asterisk.sip import (
     wait,
     write_wav,
 )
+from tests.asterisk.node import BareApp
 
 NUMBER = "+81312345678"
 

@@ -25,7 +25,7 @@ from flowengine.store.ids import new_id
 from recordings.library import RecordingLibrary
 from recordings.prompts import PromptLibrary
 from recordings.speech import EspeakSpeech
-from tests.asterisk.sound import read_wav, tone, tone_power, write_wav
+from simulator.sip.sound import read_wav, tone, tone_power, write_wav
 from tests.contract.cases import SPEECH_HZ, TONE_S, TONES
 from tests.contract.rig import Placed, catalog
 

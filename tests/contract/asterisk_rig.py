@@ -9,9 +9,9 @@ from typing import Final
 
 from flowengine.ari.node import AsteriskNode, SipUser
 from flowengine.ari.settings import AriSettings
-from tests.asterisk import sip
+from simulator import sip
+from simulator.sip import AgentPhone, Caller, Outcome, seconds_of_tone
 from tests.asterisk.node import running_node
-from tests.asterisk.sip import AgentPhone, Caller, Outcome, seconds_of_tone
 from tests.contract import cases
 from tests.contract.ari_rig import Running, left_on, until
 from tests.contract.cases import SPEECH_HZ, TONES, Case, Does, Step

@@ -16,7 +16,7 @@ from array import array
 from collections import deque
 from dataclasses import dataclass
 
-from tests.asterisk.sound import RATE, Sound, tone
+from simulator.sip.sound import RATE, Sound, tone
 
 FRAME_S = 0.02
 FRAME = int(RATE * FRAME_S)

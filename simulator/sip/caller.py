@@ -18,11 +18,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.asterisk.rtp import Media
-from tests.asterisk.scenarios import caller
-from tests.asterisk.sipp import Sipp
-from tests.asterisk.sound import Sound, seconds_of_tone
-from tests.asterisk.wire import SipMessage, Wire
+from simulator.sip.rtp import Media
+from simulator.sip.scenarios import caller
+from simulator.sip.sipp import Sipp
+from simulator.sip.sound import Sound, seconds_of_tone
+from simulator.sip.wire import SipMessage, Wire
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Step:
 
 def wait(seconds: float) -> Step:
     """Do nothing for a while."""
-    return Step(lambda call: asyncio.sleep(seconds))
+    return Step(lambda _call: asyncio.sleep(seconds))
 
 
 def press(keys: str) -> Step:

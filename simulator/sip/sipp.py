@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.asterisk.wire import Wire
+from simulator.sip.wire import Wire
 
 
 class SippFailed(AssertionError):

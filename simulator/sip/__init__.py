@@ -1,8 +1,8 @@
-"""People on telephones, for tests on a real Asterisk: everything a test needs, from one place."""
+"""People on real SIP telephones: SIPp callers and phones whose audio is heard. For tests on Asterisk and the demo."""
 
-from tests.asterisk.caller import Caller, Outcome, Step, cancel, hang_up, press, speak, wait
-from tests.asterisk.phone import AgentPhone, Answers, Behaviour, PhoneCall, Rejects, Rings
-from tests.asterisk.sound import (
+from simulator.sip.caller import Caller, Outcome, Step, cancel, hang_up, press, speak, wait
+from simulator.sip.phone import AgentPhone, Answers, Behaviour, PhoneCall, Rejects, Rings
+from simulator.sip.sound import (
     Sound,
     dominant_hz,
     is_silent,

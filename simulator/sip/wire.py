@@ -136,7 +136,7 @@ class _Side(asyncio.DatagramProtocol):
         self._wire = wire
         self._sent = sent
 
-    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:  # noqa: ARG002 - asyncio names it
         self._wire.pass_on(data, sent=self._sent)
 
 

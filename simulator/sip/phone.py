@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.asterisk.rtp import Media
-from tests.asterisk.scenarios import REJECTIONS, phone, register
-from tests.asterisk.sipp import Sipp
-from tests.asterisk.sound import Sound
-from tests.asterisk.wire import SipMessage, Wire
+from simulator.sip.rtp import Media
+from simulator.sip.scenarios import REJECTIONS, phone, register
+from simulator.sip.sipp import Sipp
+from simulator.sip.sound import Sound
+from simulator.sip.wire import SipMessage, Wire
 
 
 @dataclass(frozen=True)
