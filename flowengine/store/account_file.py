@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from flowengine.flow import document
 from flowengine.flow.problems import Problem, pointer
 from flowengine.flow.reading import Invalid, Unreadable
-from flowengine.store.account_model import AccountModel, FlowPart, GroupPart, shape_problems
+from flowengine.store.account_model import AccountModel, FlowPart, GroupPart, account_problem, shape_problems
 from flowengine.store.account_state import (
     AccountState,
     FlowState,
@@ -54,7 +54,9 @@ def load_account_file(path: Path) -> AccountFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise AccountRefused([_problem("unreadable", "", f"{path}: {error.strerror}: name a file")]) from None
+        raise AccountRefused(
+            [account_problem("unreadable", "", f"{path}: {error.strerror}: name a file")]
+        ) from None
     return read_account_file(data, path.parent)
 
 
@@ -63,7 +65,7 @@ def read_account_file(data: bytes, folder: Path) -> AccountFile:
     try:
         text = read_yaml(data)
     except Unreadable as error:
-        raise AccountRefused([_problem("unreadable", "", str(error))]) from None
+        raise AccountRefused([account_problem("unreadable", "", str(error))]) from None
     try:
         model = AccountModel.model_validate(text.value)
     except ValidationError as error:
@@ -100,7 +102,7 @@ class _Reading:
         )
 
     def _refuse(self, code: str, at: str, message: str) -> None:
-        self.problems.append(_problem(code, at, message))
+        self.problems.append(account_problem(code, at, message))
 
     def _number(self, spelling: str, at: str) -> tuple[str, NumberState] | None:
         try:
@@ -223,10 +225,6 @@ def below(folder: Path, name: str) -> Path | None:
 def placed(problems: Sequence[Problem], place: str, flow: str) -> list[Problem]:
     """Move the problems of a flow's document to where the document is."""
     return [replace(p, pointer=place + p.pointer, message=f'flow "{flow}": {p.message}') for p in problems]
-
-
-def _problem(code: str, at: str, message: str) -> Problem:
-    return Problem(code, None, None, at, message)
 
 
 def _with_lines(problems: Sequence[Problem], lines: dict[str, int]) -> list[Problem]:

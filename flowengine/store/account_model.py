@@ -118,6 +118,34 @@ class AccountModel(Model):
     flows: dict[Key, FlowPart] = Field(default_factory=dict)
 
 
+CODES: Final = {
+    "unreadable": "The file, or a flow it names, is not there, not YAML, or not JSON.",
+    "missing_field": "A field which must be there is not.",
+    "unknown_field": "A field has a name that is not known here.",
+    "invalid_value": "A value has the wrong type or form.",
+    "unknown_value": "A value is none of those which are possible.",
+    "too_long": "A text is longer than allowed.",
+    "invalid_number": "This is no telephone number, or none that exists in its country.",
+    "duplicate_number": "A number is there twice.",
+    "unknown_number": "A flow names a number that is not among the account's.",
+    "number_taken": "A number is attached to another flow, or belongs to another account.",
+    "device_taken": "A device belongs to another user.",
+    "duplicate_member": "A group names somebody twice.",
+    "unknown_member": "A group names somebody who is no user.",
+    "flow_source": "A flow has neither a file nor a document, or both.",
+    "unknown_file": "A file is not there, or not below the folder of the account file.",
+    "published_twice": "`publish` and `published` exclude each other.",
+    "changed_meanwhile": "Somebody else changed the account at the same moment: apply again.",
+}
+"""What can be wrong with an account besides its flows. A code is a promise, as those of flows are."""
+
+
+def account_problem(code: str, at: str, message: str) -> Problem:
+    """Make an error of a registered code; `at` is a JSON pointer into the account file."""
+    assert code in CODES, code
+    return Problem(code, None, None, at, message)
+
+
 _SENTENCES: Final = {
     "missing": ("missing_field", "this field must be there: add it"),
     "extra_forbidden": ("unknown_field", "this field is not known here: correct its spelling or remove it"),
@@ -136,7 +164,7 @@ def _shape_problem(error: ErrorDetails) -> Problem:
     code, sentence = _SENTENCES.get(error["type"], ("invalid_value", None))
     if sentence is None:
         sentence = _sentence(error)
-    return Problem(code, None, None, pointer(*path), f"{'.'.join(map(str, path)) or 'the file'}: {sentence}")
+    return account_problem(code, pointer(*path), f"{'.'.join(map(str, path)) or 'the file'}: {sentence}")
 
 
 def _sentence(error: ErrorDetails) -> str:

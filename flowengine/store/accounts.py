@@ -21,7 +21,7 @@ from flowengine.flow.document import Audio, Flow
 from flowengine.flow.problems import Problem, pointer
 from flowengine.store import tables
 from flowengine.store.account_file import AccountFile, below, load_account_file, placed
-from flowengine.store.account_model import FORMAT
+from flowengine.store.account_model import FORMAT, account_problem
 from flowengine.store.account_rows import find_account, read_state, take_steps
 from flowengine.store.account_state import AccountState, Change, FlowState, changes
 from flowengine.store.database import Database
@@ -111,7 +111,7 @@ async def apply(session: AsyncSession, made: Plan) -> None:
         await take_steps(session, made.account, made.changes)
     except IntegrityError:
         message = "somebody else took a number, a device or a name of this file just now: apply it again"
-        raise AccountRefused([Problem("changed_meanwhile", None, None, "", message)]) from None
+        raise AccountRefused([account_problem("changed_meanwhile", "", message)]) from None
 
 
 async def apply_file(
@@ -175,7 +175,7 @@ async def _taken(
     for index, e164 in enumerate(wanted.numbers):
         if e164 in others:
             message = f"the number {e164} belongs to another account: remove it here, or there first"
-            yield Problem("number_taken", None, None, pointer("numbers", index), message)
+            yield account_problem("number_taken", pointer("numbers", index), message)
     places = {
         endpoint: (name, index)
         for name, user in wanted.users.items()
@@ -191,7 +191,7 @@ async def _taken(
     for endpoint, (name, index) in places.items():
         if endpoint in owners:
             message = f"the device {endpoint} belongs to {owners[endpoint]}: remove it here, or there first"
-            yield Problem("device_taken", None, None, pointer("users", name, "devices", index), message)
+            yield account_problem("device_taken", pointer("users", name, "devices", index), message)
 
 
 def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
