@@ -102,24 +102,29 @@ class WorldSwitch(Observer):
     # Commands
 
     def _answer(self, line: Line, command: commands.Answer) -> None:
-        self._of_leg(line, self.world.answer, command.leg)
+        leg_id = line.leg(command.leg)
+        if leg_id in self.world.legs:
+            self.world.answer(leg_id)
+        else:
+            self._gone(line, command.leg)
 
     def _ring(self, line: Line, command: commands.Ring) -> None:
-        self._of_leg(line, self.world.ring, command.leg)
+        self._ringing_tone(line, command.leg, True)
 
     def _stop_ring(self, line: Line, command: commands.StopRing) -> None:
-        self._of_leg(line, self.world.stop_ring, command.leg)
+        self._ringing_tone(line, command.leg, False)
+
+    def _ringing_tone(self, line: Line, short: str, on: bool) -> None:
+        leg = self.world.legs.get(line.leg(short))
+        if leg is not None:
+            leg.ringing_tone = on
+        else:
+            self._gone(line, short)
 
     def _hang_up(self, line: Line, command: commands.HangUp) -> None:
         leg_id = line.leg(command.leg)
         if leg_id in self.world.legs:  # else it is done, and was told
             self.world.hang_up(leg_id, command.cause)
-
-    def _of_leg(self, line: Line, ask: Callable[[str], None], short: str) -> None:
-        try:
-            ask(line.leg(short))
-        except Gone:
-            self._gone(line, short)
 
     def _dial(self, line: Line, command: commands.Dial) -> None:
         try:
