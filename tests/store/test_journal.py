@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, func, select, text, update
 
-from flowengine.call.events import DigitPressed, Event, LegAnswered, LegHungUp, TimerFired
+from flowengine.call.events import CallArrived, DigitPressed, Event, LegAnswered, LegHungUp, TimerFired
 from flowengine.ports import Journal
 from flowengine.store import tables
 from flowengine.store.database import Database, open_database
 from flowengine.store.errors import JournalConflict, JournalUnavailable, JournalUnreadable
-from flowengine.store.journal import DatabaseJournal, Entry, read_journal
+from flowengine.store.journal import DatabaseJournal, read_journal
+from flowengine.store.journal_rows import Entry
 from tests.store.seed import NOON, Seed, arrived, record, seed
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +166,20 @@ async def test_only_the_row_at_fault_is_refused(database: Database) -> None:
             type(None),
         ]
         assert [entry.digest for entry in await journal.read("cal_1")] == ["0" * 16, "a", "c"]
+
+
+async def test_text_that_is_no_unicode_hurts_no_other_call(database: Database) -> None:
+    of = await seed(database)
+    half = CallArrived(NOON, "+815055550100", "+819055550199", of.version, "half a pair: \ud83d")
+    async with DatabaseJournal(database, linger_s=0.05) as journal:
+        await _open(journal, of, "cal_1")
+        await journal.open("cal_2", of.account, of.flow, of.version, NOON)
+        outcomes = await asyncio.gather(
+            journal.append("cal_1", 1, LegAnswered(NOON, "caller"), ""),
+            journal.append("cal_2", 0, half, ""),
+            return_exceptions=True,
+        )
+    assert [type(outcome) for outcome in outcomes] == [type(None), JournalConflict]
 
 
 async def test_repeating_what_is_stored_is_harmless(database: Database) -> None:
