@@ -108,13 +108,13 @@ def read(text: str | bytes) -> Trace:
     """Read a trace; raises `BadTrace` with the line and the mend, never anything else."""
     if isinstance(text, bytes):
         try:
-            text = text.decode()
+            text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise BadTrace(f"not UTF-8 (byte {error.start}): a trace is UTF-8 JSON Lines") from None
     rows = [(number, row) for number, row in enumerate(text.split("\n"), start=1) if row.strip()]
     if not rows:
         raise BadTrace("empty: a trace begins with a header line")
-    header, flow = _read_header(rows[0][1])
+    header, flow = _read_header(*rows[0])
     entries = tuple(_read_line(number, row, seq) for seq, (number, row) in enumerate(rows[1:]))
     if not entries or not isinstance(entries[0].event, CallArrived):
         raise BadTrace("line 2: the first event of a journal is call_arrived")
@@ -142,24 +142,28 @@ def record(flow: Flow, call: str, events: Iterable[Event]) -> Trace:
     return Trace(call, flow, tuple(entries))
 
 
-def _read_header(row: str) -> tuple[_Header, Flow]:
+def _read_header(number: int, row: str) -> tuple[_Header, Flow]:
     try:
         header = _header(row)
     except _UNREADABLE as error:
-        raise BadTrace(f'line 1: not a trace header {{"trace": "{FORMAT}", ...}}: {error}') from None
+        raise BadTrace(f'line {number}: not a trace header {{"trace": "{FORMAT}", ...}}: {error}') from None
     if header.trace != FORMAT:
-        raise BadTrace(f"line 1: format {header.trace!r} is not known here; this engine reads {FORMAT}")
+        raise BadTrace(
+            f"line {number}: format {header.trace!r} is not known here; this engine reads {FORMAT}"
+        )
     try:
         return header, parse(header.flow)
     except Invalid as error:
-        raise BadTrace(f"line 1: the flow in the header is not valid: {error}") from None
+        raise BadTrace(f"line {number}: the flow in the header is not valid: {error}") from None
 
 
 def _read_line(number: int, row: str, seq: int) -> Entry:
     try:
         line = _line(row)
     except _UNREADABLE as error:
-        raise BadTrace(f"line {number}: not a journal line: {error}") from None
+        raise BadTrace(
+            f"line {number}: not a journal line: {error}: mend it, or end the file before it"
+        ) from None
     if line.seq != seq:
         raise BadTrace(f"line {number}: seq is {line.seq} where {seq} follows; a line is missing or moved")
     return Entry(line.event, line.digest)

@@ -26,6 +26,7 @@ from flowengine.call.trace import (
 from flowengine.flow.document import Flow
 from tests.call.driving import T0, agent, announcement, drive, flow
 from tests.call.weather import befall, flows, weather
+from tests.flow.strategies import valid_flows
 
 HELLO = flow(hello=announcement("Hello"))
 ARRIVED = events.CallArrived(T0, "+815055550100", "+819055550123", "v1")
@@ -187,6 +188,72 @@ def test_a_journal_without_an_arrival() -> None:
 def test_a_missing_line_is_named() -> None:
     rows = lines()
     assert bad(text(rows[:2] + rows[3:])) == "line 3: seq is 2 where 1 follows; a line is missing or moved"
+
+
+def test_a_line_there_twice_is_named() -> None:
+    rows = lines()
+    assert bad(text(rows[:2] + rows[1:])) == "line 3: seq is 0 where 1 follows; a line is missing or moved"
+
+
+def test_a_file_cut_off_in_a_line_can_be_read_up_to_there() -> None:
+    whole = dump(hello())
+    cut = whole[: len(whole) - 30]
+    why = bad(cut)
+    last = cut.count("\n") + 1
+    assert why.startswith(f"line {last}: not a journal line")
+    assert why.endswith("mend it, or end the file before it")
+    assert read(cut[: cut.rindex("\n")]).entries == read(whole).entries[:-1]
+
+
+def test_a_byte_order_mark_does_not_matter() -> None:
+    assert read(b"\xef\xbb\xbf" + dump(hello()).encode()) == read(dump(hello()))
+
+
+def test_the_header_is_named_by_its_line_too() -> None:
+    assert bad("\n\nnonsense").startswith("line 3: not a trace header")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"seq": 0, "event": {"type": "call_arrived"}, "digest": ""}',
+        '{"seq": "0", "event": {"type": "timer_fired", "at": 1, "timer": "t"}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1.5, "timer": "t"}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": true, "timer": "t"}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1, "timer": null}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "call_killed", "at": 1, "reason": "boredom"}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "no_such_event", "at": 1}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1, "timer": "t"}}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1, "timer": "t"}, "digest": 7}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1, "timer": "\\ud800"}, "digest": ""}',
+        '{"seq": 0, "event": {"type": "timer_fired", "at": 1, "timer": "t"}, "digest": "", "commands": [',
+        "null",
+    ],
+)
+def test_a_line_of_the_wrong_form_is_named(row: str) -> None:
+    assert bad(f"{dump(hello()).splitlines()[0]}\n{row}").startswith("line 2: not a journal line")
+
+
+def test_a_hostile_flow_in_the_header_is_refused_or_harmless() -> None:
+    """A loop cannot be published, but it can stand in a file: each turn of it takes an event, so a replay ends."""
+    loop = flow(a=announcement("A", "b"), b=announcement("B", "a"))
+    call = drive(loop).arrives()
+    for _ in range(50):
+        call.prompt_ends()
+    assert replay(read(dump(record(loop, "cal_1", call.journal)))) is None
+    rows = lines()
+    rows[0]["flow"]["states"]["hello"]["exits"] = {"next": "nowhere"}
+    assert read(text(rows)).flow.states["hello"].connections == {"next": "nowhere"}
+    rows[0]["flow"]["states"] = {f"s{at}": {"type": "ivr"} for at in range(5_000)}
+    assert len(bad(text(rows))) < 1_000
+
+
+@given(flow=valid_flows(max_states=5))
+def test_any_publishable_flow_survives_the_header(flow: Flow) -> None:
+    trace = Trace("cal_1", flow, (Entry(ARRIVED, ""),))
+    again = read(dump(trace))
+    assert again.flow == flow
+    assert dump(again) == dump(trace)
 
 
 def test_a_broken_line_is_named_by_its_number_in_the_file() -> None:
