@@ -49,6 +49,8 @@ from flowengine.ports import Arrival, Clock, SwitchListener
 log = structlog.get_logger(__name__)
 
 ORPHAN_GRACE_S: Final = 15.0
+ECHO_S: Final = 2.0
+"""How long a new connection has to show that events arrive on it."""
 FAILED: Final = 500
 """The status that stands for a request which had no answer, or could not be sent at all."""
 
@@ -100,6 +102,8 @@ class AriSwitch:
         self._reachable: dict[str, bool] = {}
         self._held: dict[str, list[Event]] = {}
         """Events of calls that wait until a recording is measured."""
+        self._own_device = f"Stasis:{settings.app}"
+        self._echo = asyncio.Event()
         self._endings = Endings(self.client, clock, self._pictures, self._tell)
 
     async def __aenter__(self) -> Self:
@@ -250,6 +254,8 @@ class AriSwitch:
                 self._endings.expect_leg(*ours)
             case messages.ChannelHangupRequest(channel=channel, cause=cause, soft=False):
                 self._inbound.hangs_up(channel.id, known_cause(cause))
+            case messages.DeviceStateChanged(device_state=device) if device.name == self._own_device:
+                self._echo.set()
             case messages.DeviceStateChanged(device_state=device):
                 if (found := reachability(device.name, device.state)) is not None:
                     self._saw_device(*found)
@@ -347,6 +353,19 @@ class AriSwitch:
         for bridge in snapshot.bridges:
             if (ours := split_id(bridge)) is not None and ours[0] not in self._pictures:
                 self._end_later("bridges", bridge)
+
+        await self._hear_ourselves(client)
+
+    async def _hear_ourselves(self, client: AriClient) -> None:
+        """Make sure that events come: a websocket opened while Asterisk tidies up after the last may be mute."""
+        self._echo.clear()
+        for state in ("INUSE", "NOT_INUSE"):  # one of the two is a change, and only a change is an event
+            await client.request("PUT", f"deviceStates/{self._own_device}", {"deviceState": state})
+        try:
+            async with asyncio.timeout(ECHO_S):
+                await self._echo.wait()
+        except TimeoutError:
+            raise AriUnavailable("Asterisk answers, but its events do not arrive") from None
 
     def _catch_up(self, picture: CallPicture, found: resync.Findings) -> None:
         if found.events or found.again:

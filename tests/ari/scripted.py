@@ -16,7 +16,8 @@ from flowengine.ari.client import (
     AriTimeout,
     AriUnavailable,
 )
-from flowengine.ari.messages import AnyEvent, ChannelUserevent
+from flowengine.ari.messages import AnyEvent, DeviceStateChanged
+from flowengine.ari.resources import DeviceState
 from flowengine.ari.rest import Method, QueryValue, build
 
 Answer = int | AriError | list[dict[str, Any]] | dict[str, Any]
@@ -70,8 +71,8 @@ class ScriptedAri:
         self.lanes.append(lane)
         if over == "http":
             self.by_http.append(asked)
-        if path.startswith("events/user/") and not self.mute:
-            self.on_event(ChannelUserevent(eventname=path.rpartition("/")[2]))
+        if path.startswith("deviceStates/") and not self.mute:
+            self.on_event(DeviceStateChanged(device_state=DeviceState(path.rpartition("/")[2], "INUSE")))
         future: asyncio.Future[AriResponse] = asyncio.get_running_loop().create_future()
         answer = self._answer(asked)
         if isinstance(answer, int) and answer >= 400:
@@ -98,7 +99,7 @@ class ScriptedAri:
         yield content[44:]
 
     def _answer(self, asked: str) -> Answer:
-        if not self.ready and not asked.startswith(("GET", "POST applications", "POST events")):
+        if not self.ready and not asked.startswith(("GET", "POST applications", "PUT deviceStates")):
             return self.answers.get("down", 204)
         found = [start for start in self.answers if asked.startswith(start)]
         return self.answers[max(found, key=len)] if found else 204
