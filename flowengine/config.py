@@ -5,8 +5,10 @@ Everything is validated at the start, all problems at once, and secrets are neve
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -16,7 +18,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-FILE_VARIABLE = "FLOWENGINE_CONFIG"
+PREFIX: Final = "FLOWENGINE_"
+FILE_VARIABLE: Final = "FLOWENGINE_CONFIG"
+NOT_IN_A_FOLDER: Final = frozenset("?#%,&\n\r\0")
+"""Characters in a folder's name that an address of a database or of a sound cannot carry."""
 
 
 class BadConfig(ValueError):
@@ -26,10 +31,14 @@ class BadConfig(ValueError):
 class Settings(BaseSettings):
     """What an operator may set. Each field is the variable FLOWENGINE_<NAME>, and <name> in the file."""
 
-    model_config = SettingsConfigDict(env_prefix="FLOWENGINE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     data_dir: Path = Field(Path("var"), description="Where the database, prompts and recordings live.")
-    database_url: str = Field("", description="Empty: SQLite in data_dir; else postgresql+asyncpg://...")
+    database_url: str = Field(
+        "", repr=False, description="Empty: SQLite in data_dir; else postgresql://user@host/name."
+    )
     audio_dir: Path | None = Field(None, description="Root of audio files that flows name by path.")
     switch: Literal["embedded", "asterisk"] = Field("embedded", description="What carries the calls.")
     ari_url: str = Field("http://127.0.0.1:8088", description="Asterisk's HTTP address, without /ari.")
@@ -39,17 +48,39 @@ class Settings(BaseSettings):
     country: str | None = Field(
         None, pattern=r"^[A-Z]{2}$", description="How the trunk's national numbers read."
     )
-    http_host: str = "127.0.0.1"
+    http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="How long SIGTERM waits for running calls.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 
+    @field_validator("data_dir", "audio_dir")
+    @classmethod
+    def _folder(cls, folder: Path | None) -> Path | None:
+        if folder is None:
+            return None
+        try:
+            folder = folder.expanduser()
+        except RuntimeError:
+            raise ValueError(f"write the folder out, for nobody knows what {folder.parts[0]} is") from None
+        if strange := sorted(NOT_IN_A_FOLDER & set(str(folder.absolute()))):
+            raise ValueError(f"choose a folder without {' '.join(map(repr, strange))} in its path")
+        return folder
+
     @field_validator("ari_url")
     @classmethod
     def _http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        try:
+            parts = urlsplit(url)
+            fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            fine = False
+        if not fine:
             raise ValueError("expected an address like http://127.0.0.1:8088")
+        if "@" in parts.netloc:
+            raise ValueError(
+                "give the user and the password in settings of their own, ari_user and ari_password"
+            )
         return url.rstrip("/")
 
     @classmethod
@@ -87,15 +118,39 @@ def load(**given: Any) -> Settings:
     """Read the settings; raises `BadConfig` naming every wrong one."""
     file = os.environ.get(FILE_VARIABLE)
     if file and not Path(file).is_file():
-        raise BadConfig(f"{FILE_VARIABLE} names {file}, which is not a file")
+        raise BadConfig(f"{FILE_VARIABLE} names {file}, which is not a file: correct it, or leave it empty")
+    if misspelt := _misspelt():
+        raise BadConfig("\n".join(misspelt))
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise BadConfig("\n".join(_told(each["loc"], each["msg"]) for each in error.errors())) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(f"{file} is not TOML: {error}") from None
+        raise BadConfig(
+            "\n".join(_told(each["loc"], each["msg"], each["type"]) for each in error.errors())
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{file} is not TOML: {error}: correct it there") from None
+    except OSError as error:
+        raise BadConfig(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _told(place: tuple[int | str, ...], message: str) -> str:
+def _told(place: tuple[int | str, ...], message: str, kind: str) -> str:
+    """One problem, by the variable and the name in the file. What was given is not shown: it may be a secret."""
     name = ".".join(str(part) for part in place)
-    return f"FLOWENGINE_{name.upper()} ({name} in the file): {message}"
+    if kind == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        meant = f", perhaps {near[0]}" if near else ""
+        return f"{name} in the file: there is no such setting{meant}: correct or remove it"
+    return f"{PREFIX}{name.upper()} ({name} in the file): {message.removeprefix('Value error, ')}"
+
+
+def _misspelt() -> list[str]:
+    """Variables that look like a setting and are none. The tools of this project have variables of their own."""
+    found = []
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and variable != FILE_VARIABLE and name not in Settings.model_fields:
+            near = get_close_matches(name, Settings.model_fields, n=1, cutoff=0.8)
+            found += (
+                [f"{variable}: there is no such setting: write {PREFIX}{near[0].upper()}"] if near else []
+            )
+    return found
