@@ -2,7 +2,7 @@
 
 An application hears of a thing as often as it has a reason to: once for the channels and bridges it holds, and once
 more for each subscription to their endpoint or technology, as Asterisk does. Without a websocket it hears nothing, and
-nothing is kept for later; when its last channel has gone, too, it is forgotten with its filter and subscriptions.
+nothing is kept for later; when there is nothing left that it would hear of, it is forgotten with its event filter.
 """
 
 from collections import Counter
@@ -54,6 +54,11 @@ class Application:
             "events_allowed": self.allowed,
             "events_disallowed": self.disallowed,
         }
+
+    @property
+    def is_concerned(self) -> bool:
+        """Whether there is anything it would hear of."""
+        return bool(self.held or +self.channels or +self.bridges or self.endpoints or self.devices)
 
     def passes(self, kind: str) -> bool:
         """Whether the event filter lets events of this type through."""
@@ -147,6 +152,6 @@ class Applications:
                 self.tidy(application)
 
     def tidy(self, application: Application) -> None:
-        """Forget an application that nobody listens to and that holds nothing."""
-        if application.listener is None and not application.held:
+        """Forget an application that nobody listens to and that has nothing to hear of."""
+        if application.listener is None and not application.is_concerned:
             self._by_name.pop(application.name, None)

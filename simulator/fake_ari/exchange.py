@@ -148,6 +148,12 @@ class Exchange(Observer):
             for _ in range(app.reasons_for_channel(channel.id, channel.endpoint)):
                 self.tell_app(app, kind, fields)
 
+    def tell_of_new(self, channel: Channel, shown: dict[str, Any]) -> None:
+        """Tell that a channel came into being to those who hear of all, or of all of its endpoint."""
+        for app in self.apps:
+            for _ in range(app.reasons_for_channel("", channel.endpoint)):
+                self.tell_app(app, "ChannelCreated", {"channel": shown})
+
     def tell_of_bridge(self, kind: str, bridge_id: str, fields: dict[str, Any]) -> None:
         """Tell something that concerns a bridge."""
         for app in self.apps:
@@ -187,7 +193,7 @@ class Exchange(Observer):
         leg.tag = channel
         channel.caller = (leg.caller_name, leg.caller)
         channel.context, channel.exten, channel.priority = "from-trunk", leg.number, 2
-        self.tell("ChannelCreated", channel)
+        self.tell_of_new(channel, channel.json())
         app = self.apps.active(self.inbound_app)
         if app is not None:
             self.enter(channel, app, (leg.number,))
@@ -287,20 +293,32 @@ class Exchange(Observer):
     def entered(self, bridge: Bridge, leg: Leg) -> None:
         """A leg entered a bridge."""
         self.recorder.bridge_changed(bridge)
-        self._tell_in_bridge("ChannelEnteredBridge", bridge, leg)
+        fields = {"bridge": shown(bridge, entering=True), "channel": leg.tag.json()}
+        self.tell_of_bridge("ChannelEnteredBridge", bridge.id, fields)
+        if len(bridge.legs) == 2:
+            one, other = (each.tag for each in bridge.legs)
+            self._connect(one, other.caller)
+            self._connect(other, one.caller)
 
     def left(self, bridge: Bridge, leg: Leg) -> None:
         """A leg left a bridge; the others stay."""
         self.recorder.bridge_changed(bridge)
-        self._tell_in_bridge("ChannelLeftBridge", bridge, leg)
+        fields = {"bridge": shown(bridge), "channel": leg.tag.json()}
+        self.tell_of_bridge("ChannelLeftBridge", bridge.id, fields)
+        if len(bridge.legs) == 1:
+            self._connect(bridge.legs[0].tag, ("", ""))
+        if leg.open and leg.tag.app:  # who hangs up leaves his application listening
+            self.apps.find(leg.tag.app).bridges[bridge.id] -= 1
 
     def reachable(self, endpoint: str, is_reachable: bool) -> None:
         """A telephone came into reach, or went out of it."""
         self.devices.registered(endpoint, is_reachable)
 
-    def _tell_in_bridge(self, kind: str, bridge: Bridge, leg: Leg) -> None:
-        fields = {"bridge": shown(bridge), "channel": leg.tag.json()}
-        self.tell_of_bridge(kind, bridge.id, fields)
+    def _connect(self, channel: Channel, other: tuple[str, str]) -> None:
+        """Show a channel whom it talks to."""
+        if channel.connected != other:
+            channel.connected = other
+            self.tell("ChannelConnectedLine", channel)
 
     def _may_be_idle(self, target: Leg | Bridge) -> None:
         if isinstance(target, Leg) and not target.media:

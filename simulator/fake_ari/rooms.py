@@ -25,12 +25,12 @@ class Room:
         self.music = False
 
 
-def shown(bridge: Bridge) -> dict[str, Any]:
-    """The bridge as ARI shows it."""
+def shown(bridge: Bridge, *, entering: bool = False) -> dict[str, Any]:
+    """The bridge as ARI shows it; while somebody enters, two are not joined natively yet."""
     room: Room = bridge.tag
     return {
         "id": bridge.id,
-        "technology": _technology(bridge, room),
+        "technology": _technology(bridge, room, entering),
         "bridge_type": "holding" if room.holding else "mixing",
         "bridge_class": "stasis",
         "creator": "Stasis",
@@ -41,10 +41,11 @@ def shown(bridge: Bridge) -> dict[str, Any]:
     }
 
 
-def _technology(bridge: Bridge, room: Room) -> str:
+def _technology(bridge: Bridge, room: Room, entering: bool) -> str:
     """Two legs are joined natively, unless somebody listens to keys or to the sound."""
     if room.holding:
         return "holding_bridge"
     if bridge.recordings or bridge.media or room.music or len(bridge.legs) > 2:
         return "softmix"
-    return "native_rtp" if len(bridge.legs) == 2 and not room.dtmf_events else "simple_bridge"
+    native = len(bridge.legs) == 2 and not room.dtmf_events and not entering
+    return "native_rtp" if native else "simple_bridge"

@@ -203,6 +203,7 @@ EVENTS: Final[Mapping[str, Shape]] = {
         "A channel began a dialplan application.",
         {"dialplan_app": "string", "dialplan_app_data": "string", "channel": "Channel"},
     ),
+    "ChannelConnectedLine": Shape("A channel talks to somebody else now.", {"channel": "Channel"}),
     "ChannelUserevent": Shape(
         "An event somebody made by hand.",
         {

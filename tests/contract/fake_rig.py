@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowengine.ari.settings import AriSettings
 from simulator.fake_ari import FakeAri
-from tests.asterisk.sound import read_wav, tone_power
+from simulator.sip.sound import read_wav, tone_power
 from tests.contract import cases
 from tests.contract.ari_rig import Running, left_on, until
 from tests.contract.asterisk_rig import _until_kept, _until_reachable

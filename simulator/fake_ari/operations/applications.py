@@ -107,8 +107,8 @@ def _change(
     missing: str,
 ) -> Answer:
     """All sources or none."""
-    sources = ask.many("eventSource")
-    if not sources:
+    sources = ask.many("eventSource") or [""]
+    if not ask.told("eventSource"):
         raise Refused(400, "Missing parameter eventSource")
     application = exchange.apps.find(ask.text("applicationName"))
     changes = []

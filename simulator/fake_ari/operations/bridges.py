@@ -3,7 +3,7 @@
 import uuid
 from typing import Final
 
-from simulator.fake_ari.channel import Channel
+from simulator.fake_ari.channel import ANSWERED, Channel
 from simulator.fake_ari.exchange import Exchange
 from simulator.fake_ari.operations.channel_media import (
     PLAY,
@@ -17,7 +17,6 @@ from simulator.fake_ari.operations.channel_media import (
 from simulator.fake_ari.rest import DONE, Answer, Ask, Parameter, Refused, Table, path, variables
 from simulator.fake_ari.rooms import Room, shown
 from simulator.things import Bridge, Recording
-from simulator.things import Refused as WorldRefused
 
 TABLE: Final = Table("bridges", "Bridges of channels")
 BRIDGE: Final = path("bridgeId", "Id of the bridge")
@@ -36,11 +35,11 @@ _MEMBERS: Final = MISSING | {
 }
 
 
-def find(exchange: Exchange, ask: Ask) -> Bridge:
+def find(exchange: Exchange, ask: Ask, phrase: str = "Not found") -> Bridge:
     """The bridge asked for. Raises `Refused` (404)."""
     bridge = exchange.world.bridges.get(ask.text("bridgeId"))
     if bridge is None:
-        raise Refused(404, "Bridge not found")
+        raise Refused(404, "Bridge not found", phrase)
     return bridge
 
 
@@ -101,7 +100,7 @@ async def create(exchange: Exchange, ask: Ask) -> Answer:
 @TABLE.operation("GET", "/bridges/{bridgeId}", "get", "One bridge", BRIDGE, returns="Bridge", errors=MISSING)
 async def get(exchange: Exchange, ask: Ask) -> Answer:
     """Show one."""
-    return Answer(shown(find(exchange, ask)))
+    return Answer(shown(find(exchange, ask, "Not Found")))
 
 
 @TABLE.operation("DELETE", "/bridges/{bridgeId}", "destroy", "End a bridge", BRIDGE, errors=MISSING)
@@ -133,18 +132,12 @@ async def add(exchange: Exchange, ask: Ask) -> Answer:
         await exchange.idle(channel)
         if bridge.id not in exchange.world.bridges or channel.leg is None or not channel.leg.open:
             continue  # Asterisk says yes, and nothing happens
-        before = channel.leg.bridge
-        application = exchange.apps.find(channel.app)
-        if before is bridge:
+        if channel.state != ANSWERED and not channel.inbound:
+            continue  # the world has no early media
+        if channel.leg.bridge is bridge:
             exchange.world.part(bridge.id, channel.id)  # it leaves and comes again
-        elif before is not None:
-            application.bridges[before.id] -= 1
-        if before is not bridge:
-            application.bridges[bridge.id] += 1
-        try:
-            exchange.world.join(bridge.id, channel.id)
-        except WorldRefused:
-            continue
+        exchange.world.join(bridge.id, channel.id)
+        exchange.apps.find(channel.app).bridges[bridge.id] += 1
         exchange.settle()
     return DONE
 
@@ -167,7 +160,6 @@ async def remove(exchange: Exchange, ask: Ask) -> Answer:
     for channel in channels:
         exchange.world.part(bridge.id, channel.id)
         exchange.settle()
-        exchange.apps.find(channel.app).bridges[bridge.id] -= 1
     return DONE
 
 

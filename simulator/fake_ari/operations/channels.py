@@ -116,7 +116,7 @@ async def originate(exchange: Exchange, ask: Ask) -> Answer:
     if application is not None:
         application.channels[id] += 1
     answer = Answer(channel.json())
-    exchange.world.soon(exchange.tell_of_channel, "ChannelCreated", channel, {"channel": channel.json()})
+    exchange.world.soon(exchange.tell_of_new, channel, answer.content)
     _ring(exchange, channel, channel.caller, ask.number("timeout"))
     return answer
 
@@ -147,7 +147,7 @@ async def create(exchange: Exchange, ask: Ask) -> Answer:
     channel.variables |= given
     answer = Answer(channel.json())
     soon = exchange.world.soon
-    soon(exchange.tell_of_channel, "ChannelCreated", channel, {"channel": answer.content})
+    soon(exchange.tell_of_new, channel, answer.content)
     application = exchange.apps.active(ask.text("app"))
     if application is None:
         soon(exchange.gone, channel, NORMAL, None)
