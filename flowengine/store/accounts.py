@@ -22,8 +22,9 @@ from flowengine.flow.problems import Problem, pointer
 from flowengine.store import tables
 from flowengine.store.account_file import AccountFile, below, load_account_file, placed
 from flowengine.store.account_model import FORMAT, account_problem
-from flowengine.store.account_rows import find_account, read_state, take_steps
+from flowengine.store.account_rows import find_account, read_state
 from flowengine.store.account_state import AccountState, Change, FlowState, changes
+from flowengine.store.account_steps import take_steps
 from flowengine.store.database import Database
 from flowengine.store.errors import AccountRefused, NotStored
 from flowengine.store.flows import as_json

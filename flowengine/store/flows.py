@@ -5,10 +5,11 @@ it first. Whatever changes what calls need bumps the catalogue's epoch.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,17 +23,27 @@ async def create_flow(
     session: AsyncSession, account: str, key: str, draft: document.Flow, *, enabled: bool = True
 ) -> str:
     """Store a new flow with its first draft (revision 1) and give its id (`flw_...`)."""
-    flow = Flow(
-        id=new_id("flw"),
-        account_id=account,
-        key=key,
-        enabled=enabled,
-        draft_revision=1,
-        **_draft_columns(draft),
-    )
-    session.add(flow)
-    await session.flush()
-    return flow.id
+    return (await create_flows(session, account, {key: (draft, enabled)}))[key]
+
+
+async def create_flows(
+    session: AsyncSession, account: str, drafts: Mapping[str, tuple[document.Flow, bool]]
+) -> dict[str, str]:
+    """Store many new flows, by key with their draft and whether they are enabled; gives their ids by key."""
+    rows = [
+        {
+            "id": new_id("flw"),
+            "account_id": account,
+            "key": key,
+            "enabled": enabled,
+            "draft_revision": 1,
+            **_draft_columns(draft),
+        }
+        for key, (draft, enabled) in drafts.items()
+    ]
+    if rows:
+        await (await session.connection()).execute(insert(Flow), rows)
+    return {row["key"]: row["id"] for row in rows}
 
 
 async def save_draft(
@@ -69,23 +80,39 @@ async def publish(
 
     A document published before is the same version again, and is not stored twice.
     """
-    version = published.sha256()
-    done = await session.scalar(
-        update(Flow).where(*_is(account, flow)).values(published_version=version).returning(Flow.id)
-    )
-    if done is None:
+    if await session.scalar(select(Flow.id).where(*_is(account, flow))) is None:
         raise _no_flow(flow)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    values = {
-        "flow_id": flow,
-        "sha256": version,
-        "account_id": account,
-        "document": as_json(published),
-        "message": message,
-    }
-    await session.execute(dialect.insert(FlowVersion).values(values).on_conflict_do_nothing())
+    return (await publish_all(session, account, {flow: published}, message=message))[flow]
+
+
+async def publish_all(
+    session: AsyncSession, account: str, published: Mapping[str, document.Flow], *, message: str = ""
+) -> dict[str, str]:
+    """Publish documents by the ids of their flows, which must be there; gives the versions by id."""
+    versions = {flow: of.sha256() for flow, of in published.items()}
+    if not published:
+        return versions
+    connection = await session.connection()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows = [
+        {
+            "flow_id": flow,
+            "sha256": versions[flow],
+            "account_id": account,
+            "document": as_json(of),
+            "message": message,
+        }
+        for flow, of in published.items()
+    ]
+    await connection.execute(dialect.insert(FlowVersion).on_conflict_do_nothing(), rows)
+    await connection.execute(
+        update(Flow)
+        .where(Flow.account_id == account, Flow.id == bindparam("of"))
+        .values(published_version=bindparam("version")),
+        [{"of": flow, "version": version} for flow, version in versions.items()],
+    )
     await bump_epoch(session)
-    return version
+    return versions
 
 
 async def set_enabled(session: AsyncSession, account: str, flow: str, *, enabled: bool) -> None:

@@ -4,18 +4,23 @@ Migrations run in one transaction, one process at a time (SQLite: the write lock
 lock), with foreign keys off on SQLite, where changing a table means copying it, and checked before the commit.
 """
 
+import asyncio
+import io
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowengine.store.database import Database, make_engine, read_url
+from flowengine.store.database import Database, make_engine, open_database, read_url
 from flowengine.store.errors import SchemaMismatch
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -34,6 +39,27 @@ async def upgrade(database: Database, revision: str = "head") -> None:
 async def downgrade(database: Database, revision: str) -> None:
     """Go back to a revision; "base" removes every table and all data."""
     await _run(database, lambda config: command.downgrade(config, revision))
+
+
+async def revise(message: str, folder: Path = MIGRATIONS / "versions") -> Path:
+    """Write the migration from the newest revision to the tables of the code, for a developer to read and correct.
+
+    Run it as `python -m flowengine.store.migrate "Add the ledger"`.
+    """
+    written: list[Path] = []
+
+    def write(config: Config) -> None:
+        config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}{os.pathsep}{folder}")
+        revision = f"{int(newest()) + 1:04}"
+        made = command.revision(config, message, autogenerate=True, rev_id=revision, version_path=str(folder))
+        assert isinstance(made, Script), "one message makes one file"
+        written.append(Path(made.path))
+
+    with TemporaryDirectory() as scratch:
+        async with open_database(f"sqlite:///{scratch}/empty.db") as database:
+            await upgrade(database)
+            await _run(database, write)
+    return written[0]
 
 
 async def check_schema(session: AsyncSession) -> None:
@@ -89,7 +115,9 @@ def _migrate(connection: Connection, what: Callable[[Config], None]) -> None:
 
 
 def _config() -> Config:
-    config = Config()
+    config = Config(
+        stdout=io.StringIO()
+    )  # alembic reports each file it writes; commands here speak for themselves
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
@@ -107,3 +135,7 @@ def _from_the_future(have: str) -> SchemaMismatch:
     return SchemaMismatch(
         f"the database is at revision {have}, which this version does not know: run the newer version that made it"
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{asyncio.run(revise(sys.argv[1]))}\n")

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
 
 from flowengine.store import migrate
 from flowengine.store.database import Database, open_database
 from flowengine.store.errors import SchemaMismatch
 from flowengine.store.tables import Base
+from flowengine.store.types import UtcDateTime
 from tests.store.seed import seed
 
 
@@ -104,3 +105,19 @@ def test_the_migrations_are_inside_the_package() -> None:
     assert sorted(file.name for file in (migrate.MIGRATIONS / "versions").glob("*.py")) == [
         "0001_first_tables.py"
     ]
+
+
+async def test_a_new_migration_holds_what_the_tables_have_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = MetaData(naming_convention=Base.metadata.naming_convention)
+    for table in Base.metadata.tables.values():
+        table.to_metadata(more)
+    Table("ledger", more, Column("id", Integer, primary_key=True), Column("made_at", UtcDateTime))
+    monkeypatch.setattr(Base, "metadata", more)
+    path = await migrate.revise("Add the ledger", tmp_path)
+    assert path == tmp_path / f"{int(migrate.newest()) + 1:04}_add_the_ledger.py"
+    text_ = path.read_text()
+    assert "create_table('ledger'" in text_.replace('"', "'")
+    assert "sa.DateTime(timezone=True)" in text_
+    assert text_.count("create_table") == 1
