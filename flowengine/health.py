@@ -2,30 +2,48 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Final
 
 from aiohttp import web
 
 from flowengine import __version__
 from flowengine.ari.switch import AriSwitch
+from flowengine.call.events import SECOND
 from flowengine.config import Settings
 from flowengine.runtime import Engine
+
+JOURNAL_MATTERS_S: Final = 30.0
+"""For how long a failed write of the journal counts, in seconds, if no other has succeeded since."""
+
+
+def problems(engine: Engine, switch: AriSwitch) -> list[str]:
+    """Everything that keeps this engine from taking calls now, in words for an operator."""
+    found = []
+    if engine.draining:
+        found.append("draining: no new calls are taken")
+    if not switch.client.ready:
+        found.append(f"switch: {switch.client.problem or 'not ready'}")
+    failed_at = engine.journal_failed_at
+    if failed_at is not None and engine.clock.now() - failed_at < JOURNAL_MATTERS_S * SECOND:
+        found.append("journal: the last write failed, and calls without a journal are refused")
+    return found
 
 
 @contextlib.asynccontextmanager
 async def serve_health(settings: Settings, engine: Engine, switch: AriSwitch) -> AsyncIterator[str]:
-    """Serve both addresses for as long as the context is open; gives the base address."""
+    """Serve both addresses for as long as the context is open; gives the base address.
+
+    Raises:
+        OSError: the address is not ours, or in use.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "version": __version__, "calls": len(engine.calls)})
 
     async def readyz(_: web.Request) -> web.Response:
-        problems = []
-        if engine.draining:
-            problems.append("draining: no new calls are taken")
-        if not switch.client.ready:
-            problems.append(f"switch: {switch.client.problem}")
-        body = {"status": "not ready" if problems else "ready", "problems": problems}
-        return web.json_response(body, status=503 if problems else 200)
+        found = problems(engine, switch)
+        body = {"status": "not ready" if found else "ready", "problems": found}
+        return web.json_response(body, status=503 if found else 200)
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)
@@ -36,6 +54,6 @@ async def serve_health(settings: Settings, engine: Engine, switch: AriSwitch) ->
         site = web.TCPSite(runner, settings.http_host, settings.http_port)
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     finally:
         await runner.cleanup()

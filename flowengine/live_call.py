@@ -75,7 +75,7 @@ class LiveCall:
             self._over()
             raise
         except Exception:
-            self._log.exception("call refused: no journal")
+            self._journal_failed("call refused: no journal")
             self._refuse()
             return False
         self._log.info("call began")
@@ -89,9 +89,10 @@ class LiveCall:
         seq, self._seq = self._seq, self._seq + 1
         try:
             await self.engine.journal.append(self.call, seq, event, digest(said))
+            self.engine.journal_failed_at = None
         except Exception:
             # A caller must not suffer from our database; the gap shows at the next replay.
-            self._log.exception("event not journaled", seq=seq, kind=type(event).__name__)
+            self._journal_failed("event not journaled", seq=seq, kind=type(event).__name__)
         self._show(event, said)
         self._perform(said)
 
@@ -186,7 +187,11 @@ class LiveCall:
         try:
             await self.engine.journal.close(self.call, record)
         except Exception:
-            self._log.exception("call record not written")
+            self._journal_failed("call record not written")
+
+    def _journal_failed(self, what: str, **more: object) -> None:
+        self.engine.journal_failed_at = self.engine.clock.now()
+        self._log.exception(what, **more)
 
 
 def _places(crash: str) -> list[str]:

@@ -16,7 +16,7 @@ import structlog
 
 from flowengine.call import causes, commands
 from flowengine.call.commands import Command
-from flowengine.call.events import CallArrived, CallKilled, Event
+from flowengine.call.events import CallArrived, CallKilled, Event, Instant
 from flowengine.call.machine import CallMachine
 from flowengine.live_call import LiveCall
 from flowengine.ports import Arrival, Clock, Desk, Journal, Switch
@@ -68,6 +68,8 @@ class Engine:
         self.watch = watch
         self.catalog = Catalog()
         self.draining = False
+        self.journal_failed_at: Instant | None = None
+        """When the journal last failed, unless it has succeeded since."""
         self.switch: Switch
         self.desk: Desk
         self.on_reachable: Callable[[str, bool], None] = lambda _endpoint, _is_reachable: None

@@ -330,12 +330,14 @@ def test_a_call_is_refused_when_its_journal_cannot_be_opened(logs: list[EventDic
         assert [caller.cause for caller in callers] == [causes.CONGESTION] * 3
         assert live.leaks() == []
         assert live.journal.records == {}
+        assert live.engine.journal_failed_at is not None
         assert live.switch.released == ["cal_1", "cal_2", "cal_3"]
         assert len(asyncio.all_tasks()) == 1
         live.journal.open = working  # type: ignore[method-assign]
         again = live.call()
         await live.over()
         assert again.sounds
+        assert live.engine.journal_failed_at is None
 
     in_virtual_time(main())
     assert len(said(logs, "call refused: no journal")) == 3
