@@ -1,22 +1,23 @@
 """What this machine has and lacks for running calls, each with the mend."""
 
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from flowengine.ari.client import AriClient
 from flowengine.ari.errors import AriError
 from flowengine.config import Settings
 from flowengine.serve import ari_settings
-from flowengine.store.database import open_database
+from flowengine.store.database import open_database, read_url
 from flowengine.store.errors import StoreError
 from flowengine.store.migrate import check_schema
 
-CONNECT_S = 5.0
+CONNECT_S: Final = 5.0
+MIN_FREE_BYTES: Final = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything an engine with these settings needs. Changes nothing."""
+    """Look at everything an engine with these settings needs. Changes nothing, and takes some ten seconds at most."""
     found = [
         _python(),
         _program("espeak-ng", "espeak-ng"),
@@ -58,32 +59,39 @@ def _program(name: str, package: str) -> Finding:
 
 
 def _folder(path: Path) -> Finding:
-    there = path if path.exists() else path.resolve().parent
-    if not os.access(there, os.W_OK):
-        return Finding("data folder", f"{path}: not writable", f"let this user write to {there}")
+    """Where everything is kept. What is not there yet is made in the nearest folder that is."""
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        return Finding(
+            "data folder", f"{there}: not a folder", "choose another FLOWENGINE_DATA_DIR, or move it away"
+        )
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
+        free = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(
-            "data folder", f"{path}: {error.strerror}", "free some space, or choose FLOWENGINE_DATA_DIR"
-        )
-    free_gb = shutil.disk_usage(there).free / 1e9
-    return Finding(
-        "data folder", f"{path}: {free_gb:.1f} GB free", "" if free_gb > 1 else "free at least 1 GB"
-    )
+        mend = f"let this user write to {there}, free some space, or choose another FLOWENGINE_DATA_DIR"
+        return Finding("data folder", f"{there}: cannot be written to ({error.strerror})", mend)
+    mend = "" if free > MIN_FREE_BYTES else "free at least 1 GB, or choose another FLOWENGINE_DATA_DIR"
+    return Finding("data folder", f"{path}: {free / 1e9:.1f} GB free", mend)
 
 
 async def _database(settings: Settings) -> Finding:
-    kind = settings.database.split(":", 1)[0]
-    if not settings.database_url and not (settings.data_dir / "flowengine.db").exists():
-        return Finding("database", f"{kind}: not there yet, made at the first start")
+    kind = settings.database.split(":", 1)[0].split("+")[0]
     try:
+        if _is_still_to_be_made(settings.database):
+            return Finding("database", f"{kind}: not there yet, made at the first start")
         async with open_database(settings.database) as database, database.reading() as session:
             await check_schema(session)
     except StoreError as error:
         return Finding("database", f"{kind}: cannot be used", str(error))
     return Finding("database", f"{kind}: at the newest revision")
+
+
+def _is_still_to_be_made(url: str) -> bool:
+    """A SQLite file that is not there. To open it would make it, and a look changes nothing."""
+    address = read_url(url)
+    return address.get_backend_name() == "sqlite" and not Path(str(address.database)).exists()
 
 
 async def _asterisk(settings: Settings) -> Finding:
