@@ -24,7 +24,7 @@ class Media(VirtualTime):
 
     def __init__(self, sounds: SoundLengths | None, start: int, latency_us: int) -> None:
         super().__init__(start, latency_us)
-        self.observer: Observer = Observer()
+        self.observer = Observer()
         self.legs: dict[str, Leg] = {}
         self.bridges: dict[str, Bridge] = {}
         self.playbacks: dict[str, Playback] = {}
@@ -32,6 +32,18 @@ class Media(VirtualTime):
         self.stored: dict[str, Recording] = {}
         """Finished recordings, until they are discarded."""
         self._sounds: SoundLengths = sounds or Sounds()
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told what happens."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer) -> None:
+        self._observer = observer
+        listens = {name for name, told in vars(Observer).items() if getattr(type(observer), name) is not told}
+        self._tells_starts = not listens.isdisjoint({"playback_started", "recording_started"})
+        self._tells_leaving = "leg_leaving" in listens
 
     def play(self, playback_id: str, target_id: str, sound: str) -> Playback:
         """Play a sound to a leg or a bridge, after what is already running there. Raises as `record` does."""
@@ -138,7 +150,8 @@ class Media(VirtualTime):
             self._played(media, ok=False)
             return
         media.started = True
-        self._ready.append((self.observer.playback_started, (media,)))
+        if self._tells_starts:
+            self._ready.append((self._observer.playback_started, (media,)))
         if isinstance(media.target, Leg):
             self._ready.append((media.target.phone.hears, (media.target, media.sound)))
         self.after(length_us, self._played, media)
@@ -148,7 +161,7 @@ class Media(VirtualTime):
             return
         playback.open = False
         del self.playbacks[playback.id]
-        self._ready.append((self.observer.playback_ended, (playback, ok)))
+        self._ready.append((self._observer.playback_ended, (playback, ok)))
         target = playback.target
         if playback.started and isinstance(target, Leg):
             self._ready.append((target.phone.heard, (target, playback.sound)))
@@ -170,7 +183,8 @@ class Media(VirtualTime):
         recording.started = True
         recording.since = self.now
         target = recording.target
-        self._ready.append((self.observer.recording_started, (recording,)))
+        if self._tells_starts:
+            self._ready.append((self._observer.recording_started, (recording,)))
         if isinstance(target, Leg):
             recording.sending, recording.talking = target.sending, target.talking
         else:
@@ -225,7 +239,7 @@ class Media(VirtualTime):
         recording.ended_by = by
         del self.recordings[recording.id]
         self.stored[recording.id] = recording
-        self._ready.append((self.observer.recording_ended, (recording,)))
+        self._ready.append((self._observer.recording_ended, (recording,)))
         target = recording.target
         if isinstance(target, Bridge):
             target.recordings.remove(recording)

@@ -133,7 +133,7 @@ class Caller(Phone):
     def call(self, number: str, caller: str, caller_name: str = "") -> Leg:
         """Dial; the script runs from here on."""
         self.leg = self.world.arrive(number, caller, self, caller_name=caller_name)
-        self.world.after(PATIENCE_US, self._lose_patience, None)
+        self.world.after_fixed(PATIENCE_US, self._lose_patience, None)
         self._go_on(None)
         return self.leg
 
@@ -185,7 +185,7 @@ class Caller(Phone):
         if self.waits_only:
             self.world.leave(self.leg)
         elif self.leg.open:
-            self.world.after(PATIENCE_US, self._lose_patience, None)
+            self.world.after_fixed(PATIENCE_US, self._lose_patience, None)
 
 
 @dataclass(frozen=True, slots=True)

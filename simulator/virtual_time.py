@@ -5,6 +5,9 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
+Due = tuple[int, int, Callable[[Any], None], Any]
+"""Instant, number, what to do, and with what."""
+
 
 class VirtualTime:
     """Time that jumps from one due thing to the next.
@@ -17,7 +20,9 @@ class VirtualTime:
     def __init__(self, start: int, latency_us: int) -> None:
         self.now = start
         self._latency_us = latency_us
-        self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
+        self._heap: list[Due] = []
+        self._fixed: dict[int, deque[Due]] = {}
+        """Things that come due in the order in which they were planned, by their delay."""
         self._seq = 0
         self._ready: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 
@@ -30,6 +35,24 @@ class VirtualTime:
         """Do `what(of)` at an instant; at once when that has passed."""
         self._seq += 1
         heappush(self._heap, (due if due > self.now else self.now, self._seq, what, of))
+
+    def after_fixed(self, delay_us: int, what: Callable[[Any], None], of: Any) -> None:
+        """Like `after`, for a delay that many things have in common: of each such delay the heap holds one."""
+        self._seq += 1
+        queue = self._fixed.get(delay_us)
+        if queue is None:
+            queue = self._fixed[delay_us] = deque()
+        due = self.now + delay_us
+        queue.append((due, self._seq, what, of))
+        if len(queue) == 1:
+            heappush(self._heap, (due, self._seq, self._fixed_due, queue))
+
+    def _fixed_due(self, queue: deque[Due]) -> None:
+        _, _, what, of = queue.popleft()
+        if queue:
+            due, seq, _, _ = queue[0]
+            heappush(self._heap, (due, seq, self._fixed_due, queue))
+        what(of)
 
     def soon(self, what: Callable[..., None], *of: Any) -> None:
         """Do `what(*of)` at this instant, after everything that was told to happen before."""

@@ -68,14 +68,14 @@ class World(Media):
         leg = Leg(leg_id or f"in-{self._arrivals}", phone, inbound=True, created_at=self.now)
         leg.number, leg.caller, leg.caller_name = number, caller, caller_name
         self.legs[leg.id] = leg
-        self._ready.append((self.observer.arrived, (leg,)))
+        self._ready.append((self._observer.arrived, (leg,)))
         return leg
 
     def alert(self, leg: Leg) -> None:
         """A dialled telephone begins to ring."""
         if leg.open and not leg.rings and not leg.up:
             leg.rings = True
-            self._ready.append((self.observer.leg_ringing, (leg,)))
+            self._ready.append((self._observer.leg_ringing, (leg,)))
 
     def pick_up(self, leg: Leg) -> None:
         """A dialled telephone is answered."""
@@ -108,7 +108,7 @@ class World(Media):
     def register(self, endpoint: str, registered: bool) -> None:
         """A telephone comes into reach, or goes out of it; calls it has stay."""
         self.phones[endpoint].registered = registered
-        self._ready.append((self.observer.reachable, (endpoint, registered)))
+        self._ready.append((self._observer.reachable, (endpoint, registered)))
 
     # What the switch is asked to do with legs
 
@@ -161,7 +161,7 @@ class World(Media):
         bridge = self.bridges.get(bridge_id)
         if bridge is None:
             bridge = self.bridges[bridge_id] = Bridge(bridge_id, dtmf_events=dtmf_events)
-            self._ready.append((self.observer.bridge_opened, (bridge,)))
+            self._ready.append((self._observer.bridge_opened, (bridge,)))
         return bridge
 
     def join(self, bridge_id: str, leg_id: str) -> None:
@@ -174,7 +174,7 @@ class World(Media):
         self._leave_bridge(leg)
         leg.bridge = bridge
         bridge.legs.append(leg)
-        self._ready.append((self.observer.entered, (bridge, leg)))
+        self._ready.append((self._observer.entered, (bridge, leg)))
 
     def part(self, bridge_id: str, leg_id: str) -> None:
         """Take a leg out of a bridge; it stays up. Raises `Gone`, `Conflict`."""
@@ -193,7 +193,7 @@ class World(Media):
             self._recorded(recording, "bridge_empty")
         self._clear_media(bridge)
         del self.bridges[bridge_id]
-        self._ready.append((self.observer.bridge_closed, (bridge,)))
+        self._ready.append((self._observer.bridge_closed, (bridge,)))
 
     # Inside
 
@@ -215,7 +215,7 @@ class World(Media):
 
     def _up(self, leg: Leg) -> None:
         leg.up = True
-        self._ready.append((self.observer.leg_answered, (leg,)))
+        self._ready.append((self._observer.leg_answered, (leg,)))
         self._ready.append((leg.phone.answered, (leg,)))
 
     def _reach(self, leg: Leg) -> None:
@@ -235,8 +235,9 @@ class World(Media):
         leg.open = False
         leg.cause = cause
         del self.legs[leg.id]
-        ready, observer = self._ready, self.observer
-        ready.append((observer.leg_leaving, (leg, cause)))
+        ready, observer = self._ready, self._observer
+        if self._tells_leaving:
+            ready.append((observer.leg_leaving, (leg, cause)))
         if leg.media:
             self._clear_media(leg)
         if leg.bridge is not None:
@@ -249,7 +250,7 @@ class World(Media):
         if not leg.open or not leg.up:
             return
         if leg.bridge is None or leg.bridge.dtmf_events:
-            self._ready.append((self.observer.digit, (leg, key, self._key_us)))
+            self._ready.append((self._observer.digit, (leg, key, self._key_us)))
         first = leg.media[0] if leg.media else None
         if isinstance(first, Recording) and first.started and first.end_on in (key, "any"):
             self._recorded(first, "key")
@@ -260,7 +261,7 @@ class World(Media):
             return
         leg.bridge = None
         bridge.legs.remove(leg)
-        self._ready.append((self.observer.left, (bridge, leg)))
+        self._ready.append((self._observer.left, (bridge, leg)))
         if not bridge.legs:
             for recording in list(bridge.recordings):
                 self._recorded(recording, "bridge_empty")

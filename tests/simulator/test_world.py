@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from simulator.phones import AgentPhone
-from simulator.things import CANCELLED, Conflict, Gone, Leg, Phone, Unreachable
+from simulator.things import CANCELLED, Conflict, Gone, Leg, Observer, Phone, Unreachable
 from tests.simulator.watching import Ringer, Watched
 
 
@@ -356,3 +356,28 @@ def test_next_due_and_time() -> None:
     assert due() == it.start + 7
     it.world.run()
     assert (it.world.now, due()) == (it.start + 7, None)
+
+
+def test_fixed_delays_come_due_in_the_order_of_all_others() -> None:
+    it = Watched()
+    order: list[int] = []
+    for place in range(4):
+        it.world.after_fixed(10, order.append, 2 * place)
+        it.world.after(10, order.append, 2 * place + 1)
+    it.world.after_fixed(5, order.append, -1)
+    it.world.run()
+    assert order == [-1, *range(8)]
+    it.world.after_fixed(5, order.append, 9)
+    it.world.run()
+    assert order[-1] == 9
+
+
+def test_an_observer_hears_what_it_overrides_and_no_more() -> None:
+    it = Watched()
+    it.world.observer = Observer()
+    leg = it.caller()
+    it.world.play("p", "caller", "say:en::one second")
+    it.passes(0.5)
+    it.world.observer = it.told
+    it.world.leave(leg)
+    assert it.passes() == ["leaving caller 16", "played p failed", "gone caller 16"]
