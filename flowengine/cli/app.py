@@ -4,6 +4,9 @@ Exit codes, the same for every command: 0 fine, 1 problems were found (and named
 cannot be read, 3 something this machine should have is missing or does not work.
 """
 
+import io
+import sys
+
 import typer
 
 from flowengine.cli import accounts, calls, flows, service
@@ -24,5 +27,8 @@ service.add_to(app)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What this terminal cannot show is written as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

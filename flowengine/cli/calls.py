@@ -1,13 +1,17 @@
 """Commands that run calls without a telephone: simulate, replay and say."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flowengine.cli.flows import AsJson, FlowFile
-from flowengine.cli.screen import MISSING, PROBLEMS, fail, read_bytes, say, say_json
+from flowengine.cli.screen import MISSING, PROBLEMS, fail, read_bytes, say, say_json, write_text
+
+if TYPE_CHECKING:
+    from simulator.play import ScenarioResult
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 def simulate(
     flow: FlowFile,
-    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files (YAML).")],
+    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="Scenario files (YAML).")],
     as_json: AsJson = False,
     junit: Annotated[Path | None, typer.Option(help="Also write a JUnit report here.")] = None,
     traces: Annotated[
@@ -27,26 +31,32 @@ def simulate(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Leave out the timelines.")] = False,
 ) -> None:
-    """Play scenarios against a flow in virtual time. Exit 1 when an expectation fails."""
+    """Play scenarios against a flow in virtual time.
+
+    Exit 0: everything was as expected. 1: an expectation failed, or the flow could not be published. 2: unreadable.
+    """
     from flowengine.call.trace import dump
     from flowengine.flow.document import Invalid, Unreadable
     from simulator.junit import junit_xml
-    from simulator.play import BadFlow, run_files
+    from simulator.play import BadFlow
     from simulator.scenario_file import BadScenario
 
     try:
-        results = run_files(flow, list(scenarios))
-    except (BadScenario, Unreadable) as error:
+        results = _play(flow, scenarios)
+    except BadScenario as error:
         fail(str(error))
-    except (BadFlow, Invalid) as error:
+    except Unreadable as error:
+        fail(f"{flow}: {error}")
+    except Invalid as error:
+        fail(f"{flow}: {error}", PROBLEMS)
+    except BadFlow as error:
         fail(str(error), PROBLEMS)
     if junit is not None:
-        junit.write_text(junit_xml(results), encoding="utf-8")
+        write_text(junit, junit_xml(results))
     if traces is not None:
-        traces.mkdir(parents=True, exist_ok=True)
-        for result in results:
+        for place, result in enumerate(results, start=1):
             for trace in result.traces():
-                (traces / f"{result.name}-{trace.call}.jsonl").write_text(dump(trace), encoding="utf-8")
+                write_text(traces / f"{place}-{_file_name(result.name)}-{trace.call}.jsonl", dump(trace))
     if as_json:
         say_json([result.to_json() for result in results])
     else:
@@ -59,8 +69,37 @@ def simulate(
     raise typer.Exit(0 if all(result.ok for result in results) else PROBLEMS)
 
 
+def _play(flow_file: Path, scenario_files: list[Path]) -> "list[ScenarioResult]":
+    """Play each scenario; raises for the flow first, and then for all scenarios at once."""
+    from flowengine.flow.document import load
+    from flowengine.flow.graph import problems
+    from simulator.play import BadFlow, play
+    from simulator.scenario_file import BadScenario, ScenarioProblem, load_scenario
+
+    flow = load(read_bytes(flow_file))
+    if errors := [problem for problem in problems(flow) if problem.severity == "error"]:
+        raise BadFlow(str(flow_file), errors)
+    scenarios = []
+    bad: list[ScenarioProblem] = []
+    for path in scenario_files:
+        try:
+            scenarios.append((load_scenario(path), path))
+        except BadScenario as error:
+            bad += error.problems
+    if bad:
+        raise BadScenario(bad)
+    return [play(flow, scenario, file=str(path)) for scenario, path in scenarios]
+
+
+def _file_name(title: str) -> str:
+    """A title as a part of a file's name, whatever somebody called their scenario."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "scenario"
+
+
 def replay(
-    traces: Annotated[list[Path], typer.Argument(help="Traces (JSON Lines) of real or simulated calls.")],
+    traces: Annotated[
+        list[Path], typer.Argument(metavar="TRACE...", help="Traces (JSON Lines) of real or simulated calls.")
+    ],
     flow: Annotated[
         Path | None, typer.Option(help="What would this flow have done with these calls?")
     ] = None,
@@ -68,7 +107,8 @@ def replay(
 ) -> None:
     """Run recorded calls again; report where one first differs, or what a changed flow would have done.
 
-    Exit 0: every call came out the same. 1: one differs, or its answer is unknown. 2: unreadable.
+    Exit 0: every call came out the same. 1: one differs, or its answer is unknown; or the flow is not valid.
+    2: unreadable.
     """
     from flowengine.call.trace import BadTrace, Trace, read
     from flowengine.cli.reports import against_flow, against_itself
@@ -91,12 +131,15 @@ def replay(
 
 
 def speak(
-    text: Annotated[str, typer.Argument(help="What to say.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The WAV file to write.")] = Path("said.wav"),
     language: Annotated[str, typer.Option(help="Language tag, such as en-US or ja-JP.")] = "en-US",
     voice: Annotated[str, typer.Option(help="A voice of the speech engine.")] = "",
 ) -> None:
-    """Speak a text into a file exactly as a caller would hear it (8 kHz, mono)."""
+    """Speak a text into a file exactly as a caller would hear it (8 kHz, mono).
+
+    Exit 2: the file cannot be written. 3: the text cannot be spoken on this machine.
+    """
     import asyncio
     import shutil
     import tempfile
@@ -112,5 +155,8 @@ def speak(
             rendered = asyncio.run(prompts.render(say_key(text, language, voice)))
         except SoundError as error:
             fail(str(error), MISSING)
-        shutil.copyfile(rendered.path, out)
+        try:
+            shutil.copyfile(rendered.path, out)
+        except OSError as error:
+            fail(f"{out}: cannot be written ({error.strerror})")
     say(f"{out}: {rendered.duration_ms / 1000:.1f} s")

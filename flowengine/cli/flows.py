@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from flowengine.cli.screen import PROBLEMS, UNREADABLE, fail, read_bytes, say, say_json
+from flowengine.cli.screen import PROBLEMS, UNREADABLE, CannotRead, fail, read_input, say, say_json
 
-FlowFile = Annotated[Path, typer.Argument(help="A flow document (JSON); - reads standard input.")]
+FlowFile = Annotated[
+    Path, typer.Argument(metavar="FLOW", help="A flow document (JSON); - reads standard input.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -21,18 +23,19 @@ def add_to(app: typer.Typer) -> None:
 def check(flow: FlowFile, as_json: AsJson = False) -> None:
     """Name everything that keeps a flow from being published.
 
-    Exit 0: publishable (warnings may be there), 1: problems, 2: not a JSON document.
+    Exit 0: publishable (warnings may be there). 1: problems. 2: not a JSON document, or no file at all.
     """
     from flowengine.flow.document import Invalid, Unreadable, load
     from flowengine.flow.graph import problems
 
     try:
-        found = problems(load(read_bytes(flow)))
-    except Unreadable as error:
+        found = problems(load(read_input(flow)))
+    except (CannotRead, Unreadable) as error:
+        why = str(error) if isinstance(error, CannotRead) else f"{flow}: {error}"
         if as_json:
-            say_json({"problems": [], "unreadable": str(error)})
+            say_json({"problems": [], "unreadable": why})
             raise typer.Exit(UNREADABLE) from None
-        fail(f"{flow}: {error}")
+        fail(why)
     except Invalid as error:
         found = error.problems
     errors = sum(problem.severity == "error" for problem in found)
@@ -59,13 +62,22 @@ def schema(
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the generated files anew.")] = False,
 ) -> None:
-    """Print the JSON Schema of flow documents, or keep the generated files in step with the code."""
+    """Print the JSON Schema of flow documents, or keep the generated files in step with the code.
+
+    Exit 0: fine. 1: --check found files that differ. 2: the files cannot be written.
+    """
     from flowengine.flow import schema as generated
 
+    if write and is_check:
+        fail("--check and --write exclude each other: choose one")
     if write:
-        for path in generated.stale_schemas():
+        stale = generated.stale_schemas()
+        try:
+            generated.write_schemas()
+        except OSError as error:
+            fail(f"{error.filename}: cannot be written ({error.strerror}): run this in a checkout")
+        for path in stale:
             say(f"written: {path}")
-        generated.write_schemas()
     elif is_check:
         drifted = generated.stale_schemas()
         for path in drifted:

@@ -1,12 +1,13 @@
 """Commands about the running engine: serve, dial, doctor and db."""
 
 import asyncio
+import errno
 from typing import Annotated, Any
 
 import typer
 
 from flowengine.cli.flows import AsJson
-from flowengine.cli.screen import MISSING, PROBLEMS, fail, say, say_json
+from flowengine.cli.screen import MISSING, fail, say, say_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +29,10 @@ def serve(
         bool, typer.Option("--once", help="With --demo: end when the demo calls are over.")
     ] = False,
 ) -> None:
-    """Run the engine until SIGTERM or Ctrl-C, which let running calls end first."""
+    """Run the engine until SIGTERM or Ctrl-C, which let running calls end first.
+
+    Exit 0: told to stop. 2: the settings are wrong. 3: something is missing, or another engine is in the way.
+    """
     from flowengine import log
     from flowengine.ari.node_settings import NodeError
     from flowengine.config import BadConfig, load
@@ -36,6 +40,8 @@ def serve(
     from flowengine.store.errors import StoreError
     from recordings.errors import SoundError
 
+    if once and not demo:
+        fail("--once ends the demo calls, so it goes with --demo: add it, or leave --once out")
     given: dict[str, Any] = {} if switch is None else {"switch": switch}
     try:
         settings = load(**given)
@@ -46,11 +52,15 @@ def serve(
     except (StoreError, SoundError, NodeError, ValueError) as error:
         fail(str(error), MISSING)
     except OSError as error:
-        fail(f"{error.strerror or error}: is another engine running on this address or folder?", MISSING)
+        where = f"{error.filename}: " if error.filename else ""
+        hint = ": is another engine running?" if error.errno == errno.EADDRINUSE else ""
+        fail(f"{where}{error.strerror or error}{hint}", MISSING)
 
 
 def dial(
-    number: Annotated[str, typer.Argument(help="The number to call, such as +815055550100.")],
+    number: Annotated[
+        str, typer.Argument(metavar="NUMBER", help="The number to call, such as +815055550100.")
+    ],
     press: Annotated[
         list[str] | None, typer.Option(help="Keys to press so many seconds after the answer: 1@2 or 12@3.5.")
     ] = None,
@@ -63,7 +73,8 @@ def dial(
 ) -> None:
     """Call a number on the embedded switch that `serve` runs.
 
-    Without --press, --speak and --hang-up, type keys and Enter; h and Enter hangs up.
+    Without --press, --speak and --hang-up, type keys and Enter; h and Enter hangs up. Exit 0: the call is over.
+    2: the script cannot be read. 3: no embedded switch runs.
     """
     from flowengine.config import BadConfig, load
     from flowengine.dialling import BadScript, NoSwitch, place_call, script
@@ -83,7 +94,10 @@ def dial(
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at everything this machine needs for running calls. Exit 3 when something is missing."""
+    """Look at everything this machine needs for running calls, and say what to mend.
+
+    Exit 0: nothing to mend. 2: the settings are wrong. 3: something is missing or does not work.
+    """
     from dataclasses import asdict
 
     from flowengine.config import BadConfig, load
@@ -107,7 +121,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def db_upgrade() -> None:
-    """Bring the tables of the database to the newest revision."""
+    """Bring the tables of the database to the newest revision. Harmless when they are there already.
+
+    Exit 0: they are. 2: the settings are wrong. 3: the database cannot be used.
+    """
     from flowengine.config import BadConfig, Settings, load
     from flowengine.store.database import open_database
     from flowengine.store.errors import StoreError
@@ -124,5 +141,7 @@ def db_upgrade() -> None:
     except BadConfig as error:
         fail(str(error))
     except StoreError as error:
-        fail(str(error), PROBLEMS)
+        fail(str(error), MISSING)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}", MISSING)
     say(f"the database is at revision {newest()}", "ok")
