@@ -11,6 +11,7 @@ from flowengine.cli.flows import AsJson, FlowFile
 from flowengine.cli.screen import MISSING, PROBLEMS, fail, read_bytes, say, say_json, write_text
 
 if TYPE_CHECKING:
+    from flowengine.call.trace import Trace
     from simulator.play import ScenarioResult
 
 
@@ -23,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def simulate(
     flow: FlowFile,
-    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO...", help="Scenario files (YAML).")],
+    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO", help="Scenario files (YAML).")],
     as_json: AsJson = False,
     junit: Annotated[Path | None, typer.Option(help="Also write a JUnit report here.")] = None,
     traces: Annotated[
@@ -35,7 +36,6 @@ def simulate(
 
     Exit 0: everything was as expected. 1: an expectation failed, or the flow could not be published. 2: unreadable.
     """
-    from flowengine.call.trace import dump
     from flowengine.flow.document import Invalid, Unreadable
     from simulator.junit import junit_xml
     from simulator.play import BadFlow
@@ -56,7 +56,9 @@ def simulate(
     if traces is not None:
         for place, result in enumerate(results, start=1):
             for trace in result.traces():
-                write_text(traces / f"{place}-{_file_name(result.name)}-{trace.call}.jsonl", dump(trace))
+                write_text(
+                    traces / f"{place}-{_file_name(result.name)}-{trace.call}.jsonl", _text(trace, result)
+                )
     if as_json:
         say_json([result.to_json() for result in results])
     else:
@@ -91,6 +93,15 @@ def _play(flow_file: Path, scenario_files: list[Path]) -> "list[ScenarioResult]"
     return [play(flow, scenario, file=str(path)) for scenario, path in scenarios]
 
 
+def _text(trace: "Trace", result: "ScenarioResult") -> str:
+    from flowengine.call.trace import dump
+
+    try:
+        return dump(trace)
+    except UnicodeEncodeError:
+        fail(f"{result.file}: holds half of a surrogate pair (an escape such as \\ud800): correct it")
+
+
 def _file_name(title: str) -> str:
     """A title as a part of a file's name, whatever somebody called their scenario."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "scenario"
@@ -98,7 +109,7 @@ def _file_name(title: str) -> str:
 
 def replay(
     traces: Annotated[
-        list[Path], typer.Argument(metavar="TRACE...", help="Traces (JSON Lines) of real or simulated calls.")
+        list[Path], typer.Argument(metavar="TRACE", help="Traces (JSON Lines) of real or simulated calls.")
     ],
     flow: Annotated[
         Path | None, typer.Option(help="What would this flow have done with these calls?")

@@ -22,17 +22,17 @@ class CannotRead(Exception):
 
 def say(text: str, tone: str = "") -> None:
     """Print a line to standard output, in colour on terminals only."""
-    typer.secho(text, fg=_colour(tone, sys.stdout.isatty()))
+    typer.secho(_printable(text), fg=_colour(tone, sys.stdout.isatty()))
 
 
 def say_json(value: Any) -> None:
     """Print a machine's answer."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(_printable(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def fail(message: str, code: int = UNREADABLE) -> NoReturn:
     """End with a message on standard error."""
-    typer.secho(f"flowengine: {message}", err=True, fg=_colour("error", sys.stderr.isatty()))
+    typer.secho(f"flowengine: {_printable(message)}", err=True, fg=_colour("error", sys.stderr.isatty()))
     raise typer.Exit(code)
 
 
@@ -76,3 +76,8 @@ def write_text(path: Path, text: str) -> None:
 
 def _colour(tone: str, on_terminal: bool) -> str | None:
     return _COLOURS.get(tone) if on_terminal and not os.environ.get("NO_COLOR") else None
+
+
+def _printable(text: str) -> str:
+    """Half surrogate pairs, as in the name of a file that is not UTF-8, as their escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
