@@ -70,6 +70,8 @@ class Exchange(Observer):
 
     def __init__(self, inbound_app: str, start: int, heard_as: Callable[[str], str]) -> None:
         self.began_at = start
+        self.closing = False
+        """Nobody is to wait any more."""
         self.inbound_app = inbound_app
         self.heard_as = heard_as
         self._numbers = itertools.count()
@@ -103,7 +105,7 @@ class Exchange(Observer):
 
     async def idle(self, channel: Channel) -> None:
         """Wait until nothing is played on a channel: Asterisk carries out its commands one after another."""
-        while channel.leg is not None and channel.leg.media and channel.leg.open:
+        while channel.leg is not None and channel.leg.media and channel.leg.open and not self.closing:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             channel.waiting.append(done)
             await done

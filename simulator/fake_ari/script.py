@@ -148,10 +148,9 @@ class LoggedCaller(Caller):
 
     def go_on_with(self, steps: Sequence[Step]) -> None:
         """Add steps to the script; they follow at once when it was at its end."""
-        done = len(self.script)
+        at_its_end = self.place == len(self.script) and self.waits_only and self.awaited is None
         self.script = [*self.script, *steps]
-        if self.place > done:
-            self.place = done
+        if at_its_end:
             self._go_on(None)
 
     def _note(self, what: str, sound: str = "") -> None:

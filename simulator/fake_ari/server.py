@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import unquote
 
 import structlog
@@ -37,6 +37,7 @@ MAX_FRAME_BYTES: Final = 65_520
 """Longer frames close the websocket with 1009, as Asterisk does."""
 CLOSE_S: Final = 1.0
 _ROUTES: Final = Routes(TABLES)
+_T = TypeVar("_T")
 _UPGRADE: Final = "Upgrade Required"
 
 
@@ -93,12 +94,14 @@ class FakeAri:
         await site.start()
         self._port = self._runner.addresses[0][1]
         self._documents = documents(TABLES, f"{self.url}/ari")
+        self._exchange.world.run(until=time.time_ns() // 1_000)
         self._time = RealTime(self._exchange.world, self._speed, _report)
 
     async def stop(self) -> None:
         """Let go of everybody; the world stands still from here on."""
         if self._time is not None:
             self._time.stop()
+        self._exchange.closing = True
         for channel in self._exchange.channels.values():
             channel.wake()
         await asyncio.gather(*(session.close() for session in self._sessions))
@@ -116,7 +119,7 @@ class FakeAri:
         """The world behind it. Change it through `act`, so that what comes of it is told in time."""
         return self._exchange.world
 
-    def act(self, do: Callable[[], Any]) -> Any:
+    def act(self, do: Callable[[], _T]) -> _T:
         """Let somebody in the world do something now; returns what `do` returns."""
         self._catch_up()
         try:
@@ -134,8 +137,7 @@ class FakeAri:
     ) -> Leg:
         """Let somebody call and follow a script, from the dialling on; `leg.phone` is a `LoggedCaller`."""
         phone = LoggedCaller(self.world, script)
-        leg: Leg = self.act(lambda: phone.call(number, caller, caller_name))
-        return leg
+        return self.act(lambda: phone.call(number, caller, caller_name))
 
     def add_phone(
         self, endpoint: str, behaviours: Sequence[Behaviour] = (SILENT,), *, registered: bool = True
@@ -211,7 +213,7 @@ class FakeAri:
         if not apps:
             return await _sent(request, refusal(Refused(400, "Missing parameter app")))
         await socket.prepare(request)
-        session = Session(socket, apps, self._exchange, self.carry)
+        session = Session(request, socket, apps, self._exchange, self.carry)
         self._sessions.add(session)
         try:
             self._connect(session, apps, request.query.get("subscribeAll") == "true")

@@ -26,8 +26,14 @@ class Session:
     """A websocket of one or more applications."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, apps: list[str], exchange: "Exchange", carry: Carry
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        apps: list[str],
+        exchange: "Exchange",
+        carry: Carry,
     ) -> None:
+        self._request = request
         self._socket = socket
         self._apps = apps
         self._exchange = exchange
@@ -39,7 +45,7 @@ class Session:
     def tell(self, event: Mapping[str, Any]) -> None:
         """Send one event; never waits."""
         if len(self._outbox) >= MOST_WAITING:
-            self._writer.cancel()
+            self._cut_off()
             return
         self._outbox.append(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
         self._wake.set()
@@ -56,6 +62,12 @@ class Session:
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         await self._socket.close()
+
+    def _cut_off(self) -> None:
+        """Break the connection to somebody who does not read."""
+        self._writer.cancel()
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _write(self) -> None:
         try:

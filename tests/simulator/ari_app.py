@@ -94,6 +94,10 @@ class App:
             seen = ", ".join(event["type"] for event in self.events)
             raise TimeoutError(f"no {what} within {within_s} s; seen: {seen}") from None
 
+    async def gone(self) -> None:
+        """Wait until the other side has closed the websocket."""
+        await asyncio.shield(self._reader)
+
     async def _read(self) -> None:
         async for message in self.socket:
             self.events.append(json.loads(message.data))

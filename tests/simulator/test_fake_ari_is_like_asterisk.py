@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from simulator.sip.sound import tone, write_wav
+from tests.simulator import fits
 from tests.simulator.ari_app import App, Reply, about
 from tests.simulator.twins import FakeTwin, RealTwin, Twin, fake_twin, real_twin
 
@@ -516,6 +517,8 @@ async def test_nothing_differs(scenario: Scenario, fake: FakeTwin, real: RealTwi
     simulated, seen = await asyncio.gather(play(scenario, fake, sounds), play(scenario, real, sounds))
     assert answers(simulated) == answers(seen)
     assert courses(simulated) == courses(seen)
+    for event in (*simulated.events, *seen.events):
+        fits.event(event)
 
 
 async def play(scenario: Scenario, twin: Twin, sounds: Path) -> App:
