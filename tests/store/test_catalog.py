@@ -87,6 +87,21 @@ async def test_publishing_the_same_again_is_the_same_version(database: Database)
     assert (found.version, found.flow.name) == (second, "Second")
 
 
+async def test_every_change_of_what_calls_need_is_counted(database: Database) -> None:
+    of = await seed(database)
+    for change in (
+        lambda s: flows.publish(s, of.account, of.flow, flow("Second")),
+        lambda s: flows.set_enabled(s, of.account, of.flow, enabled=False),
+        lambda s: flows.delete_flow(s, of.account, of.flow),
+    ):
+        async with database.reading() as session:
+            before = await read_epoch(session)
+        async with database.writing() as session:
+            await change(session)
+        async with database.reading() as session:
+            assert await read_epoch(session) == before + 1
+
+
 async def test_flows_of_another_account_are_not_there(database: Database) -> None:
     of = await seed(database)
     other = await seed(database, "other", "+815055550101")

@@ -1,5 +1,6 @@
 """The migrations lead exactly to the tables of the code, on both databases, all or nothing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,15 @@ async def test_upgrading_twice_changes_nothing_and_down_and_up_again_works(datab
     await migrate.upgrade(database)
     async with database.reading() as session:
         await migrate.check_schema(session)
+
+
+async def test_two_who_upgrade_at_once_do_it_once(database: Database) -> None:
+    await migrate.downgrade(database, "base")
+    await asyncio.gather(*(migrate.upgrade(database) for _ in range(3)))
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+    async with database.reading() as session:
+        assert (await session.execute(text("SELECT epoch FROM catalog_epoch"))).scalars().all() == [0]
 
 
 async def test_a_newer_database_is_left_alone(database: Database) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowengine.flow.reading import Unreadable
@@ -41,6 +41,10 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(VALUES)
+@example("a\x85b\nc")
+@example("a\u2028b\nc")
+@example("\ta\n\tb")
+@example(" \n a")
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert read_yaml(write_yaml({"it": value}).encode()).value == {"it": value}
 
