@@ -22,7 +22,7 @@ class CannotRead(Exception):
 
 def say(text: str, tone: str = "") -> None:
     """Print a line to standard output, in colour on terminals only."""
-    typer.secho(_printable(text), fg=_colour(tone, sys.stdout.isatty()))
+    typer.echo(_coloured(text, tone, sys.stdout.isatty()))
 
 
 def say_json(value: Any) -> None:
@@ -32,7 +32,7 @@ def say_json(value: Any) -> None:
 
 def fail(message: str, code: int = UNREADABLE) -> NoReturn:
     """End with a message on standard error."""
-    typer.secho(f"flowengine: {_printable(message)}", err=True, fg=_colour("error", sys.stderr.isatty()))
+    typer.echo(_coloured(f"flowengine: {message}", "error", sys.stderr.isatty()), err=True)
     raise typer.Exit(code)
 
 
@@ -74,8 +74,9 @@ def write_text(path: Path, text: str) -> None:
         fail(f"{path}: cannot be written ({error.strerror})")
 
 
-def _colour(tone: str, on_terminal: bool) -> str | None:
-    return _COLOURS.get(tone) if on_terminal and not os.environ.get("NO_COLOR") else None
+def _coloured(text: str, tone: str, on_terminal: bool) -> str:
+    colour = _COLOURS.get(tone) if on_terminal and not os.environ.get("NO_COLOR") else None
+    return typer.style(_printable(text), fg=colour) if colour else _printable(text)
 
 
 def _printable(text: str) -> str:
