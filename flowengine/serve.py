@@ -16,11 +16,12 @@ import structlog
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import KeepRecording
+from flowengine.call.events import SECOND, Instant
 from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
-from flowengine.routing.desk import MemoryDesk
+from flowengine.routing.desk import MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog, PublishedFlow
 from flowengine.runtime import Engine, Watch
 from flowengine.store import catalog as catalogs
@@ -121,7 +122,7 @@ async def opened(
         )
         news = catalogs.watch(database)
         catalog = await anext(news)
-        desk = MemoryDesk(engine.happened, catalog)
+        desk = desk_of(engine, catalog)
         engine.desk = desk
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
@@ -137,6 +138,18 @@ async def opened(
         await stack.enter_async_context(_following(news, engine, desk, prompts))
         stack.push_async_callback(_drain, engine, settings.drain_s)
         yield Installation(settings, database, engine, switch, desk, prompts, library, address)
+
+
+def desk_of(engine: Engine, catalog: Catalog) -> MemoryDesk:
+    """A desk in memory that speaks to this engine and is woken when a lease runs out."""
+    loop = asyncio.get_running_loop()
+
+    def wake_at(at: Instant) -> None:
+        delay_s = max(0, at - engine.clock.now()) / SECOND
+        loop.call_later(delay_s, lambda: desk.tick(engine.clock.now()))
+
+    desk = MemoryDesk(Outlets(engine.happened, wake_at), catalog)
+    return desk
 
 
 async def until_told_to_stop() -> str:
@@ -201,7 +214,7 @@ async def _following(
         async for catalog in news:
             await _render(prompts, catalog)
             engine.catalog = catalog
-            desk.renew(catalog)
+            desk.renew(catalog, engine.clock.now())
             log.info("catalogue renewed", numbers=len(catalog.numbers))
 
     task = asyncio.create_task(follow(), name="catalogue")

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flowengine.call import commands
-from flowengine.call.events import CallArrived, Event, TimerFired
+from flowengine.call.events import CallArrived, Event, Instant, TimerFired
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.record import CallRecord
 from flowengine.call.trace import Entry, Trace
 from flowengine.flow.document import Flow
 from flowengine.ports import Arrival
-from flowengine.routing.desk import MemoryDesk
+from flowengine.routing.desk import MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog, Rejection
 from simulator.switch import Line, WorldSwitch
 from simulator.world import World
@@ -73,7 +73,7 @@ class Simulation:
         self.catalog = catalog
         self.world = world
         self.switch = WorldSwitch(world, self)
-        self.desk = MemoryDesk(self._answer_of_desk, catalog)
+        self.desk = MemoryDesk(Outlets(self._answer_of_desk, self._wake_desk), catalog)
         self.running: dict[str, RunningCall] = {}
         self.done: list[RunningCall] = []
         self.refused: list[Refusal] = []
@@ -156,6 +156,12 @@ class Simulation:
 
     def _ask_desk(self, call: RunningCall, command: commands.DeskCommand) -> None:
         self.desk.perform(call.account, call.call, command, self.world.now)
+
+    def _wake_desk(self, at: Instant) -> None:
+        self.world.at(at, self._desk_due, None)
+
+    def _desk_due(self, _: object) -> None:
+        self.desk.tick(self.world.now)
 
     def _answer_of_desk(self, call: str, event: Event) -> None:
         self.world.soon(self.happened, call, event)

@@ -228,6 +228,12 @@ class WorldSwitch(Observer):
             call, name = leg.tag
             self._tell(call, events.LegAnswered(self.world.now, name))
 
+    def leg_leaving(self, leg: Leg, cause: int) -> None:
+        """Report a caller who hangs up at once, before what that cuts short: the call must not go on with it."""
+        if leg.inbound and not leg.leaving:
+            self.leg_hung_up(leg, cause)
+            leg.tag = None
+
     def leg_hung_up(self, leg: Leg, cause: int) -> None:
         """Report it to the call, if a call has adopted the leg."""
         if leg.tag is not None:

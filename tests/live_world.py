@@ -224,8 +224,10 @@ class LiveWorld:
         self.phones = {
             name: AgentPhone(self.world, f"PJSIP/{name}", (does,)) for name, does in (users or {}).items()
         }
-        self.desk = LoggedDesk(self.engine.happened, self.catalog, everyone_reachable=True)
+        self.desk = LoggedDesk(self.engine.happened, self.catalog)
         self.desk.log = self.log
+        for endpoint in self.world.phones:
+            self.desk.reachable(endpoint, True, self.clock.now())
         self.engine.desk = self.desk
         self.switch = PumpedSwitch(self.world, self.engine, self.clock, self.log)
         self.engine.switch = self.switch

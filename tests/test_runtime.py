@@ -473,7 +473,7 @@ def test_a_bug_in_a_state_apologises_to_its_caller_and_to_no_other(
         poor = live.call()
         await live.over()
         assert poor.sounds == ["say:en-US::Hello", "builtin:apology:en-US"]
-        assert poor.cause == causes.TEMPORARY_FAILURE
+        assert poor.cause == causes.CONGESTION
         assert well.sounds == ["say:en-US::Hello"]
         assert live.journal.records["cal_2"].disposition == "failed"
         assert live.journal.records["cal_1"].disposition == "self_served"

@@ -253,7 +253,7 @@ class AriSwitch:
             case messages.StasisEnd(channel=channel) if ours := split_id(channel.id):
                 self._endings.expect_leg(*ours)
             case messages.ChannelHangupRequest(channel=channel, cause=cause, soft=False):
-                self._inbound.hangs_up(channel.id, known_cause(cause))
+                self._caller_hangs_up(channel.id, known_cause(cause))
             case messages.DeviceStateChanged(device_state=device) if device.name == self._own_device:
                 self._echo.set()
             case messages.DeviceStateChanged(device_state=device):
@@ -311,6 +311,14 @@ class AriSwitch:
             event = self._caller_left(picture, event.at)
         if picture.is_news(event):
             self._listener.happened(call, event)
+
+    def _caller_hangs_up(self, channel: str, cause: int) -> None:
+        """Tell the end of the caller at its request: what it cuts short is reported before the leg is gone, and
+        would lead a call on, to ring agents for nobody."""
+        call = self._inbound.calls.get(channel)
+        if call is not None:
+            self._inbound.hangs_up(channel, cause)
+            self._tell(call, events.LegHungUp(self._clock.now(), CALLER, cause))
 
     def _caller_left(self, picture: CallPicture, at: int) -> events.LegHungUp:
         """The caller's end with its cause: ours if we hung up, else what the other side said."""

@@ -137,7 +137,14 @@ class LeaveLine(_Command, frozen=True, tag="leave_line", gc=False):
     """Give the place up."""
 
     request: str
-    reason: Literal["answered", "timeout", "abandoned", "no_agents"]
+    reason: Literal["timeout", "abandoned"]
+
+
+class AgentRings(_Command, frozen=True, tag="agent_rings", gc=False):
+    """A reserved agent is being rung now, for `within_s` seconds at most."""
+
+    user: str
+    within_s: float
 
 
 class AgentTaken(_Command, frozen=True, tag="agent_taken", gc=False):
@@ -184,7 +191,7 @@ SwitchCommand = (
     | Join
     | CloseBridge
 )
-DeskCommand = OfferAgents | JoinLine | LeaveLine | AgentTaken | AgentReleased
+DeskCommand = OfferAgents | JoinLine | LeaveLine | AgentRings | AgentTaken | AgentReleased
 ClockCommand = SetTimer | CancelTimer
 LibraryCommand = KeepRecording | DiscardRecording
 Command = SwitchCommand | DeskCommand | ClockCommand | LibraryCommand

@@ -100,10 +100,19 @@ class AgentsOffered(_Event, frozen=True, tag="agents_offered", gc=False):
 
 
 class LineJoined(_Event, frozen=True, tag="line_joined", gc=False):
-    """The caller has a place in the waiting line; 1 is the head."""
+    """The caller has a place in the waiting line; 1 is the head. `wait_s` is the expected wait, if known."""
 
     request: str
     position: int
+    wait_s: float | None = None
+
+
+class LineMoved(_Event, frozen=True, tag="line_moved", gc=False):
+    """The caller's place in the line is another one now."""
+
+    request: str
+    position: int
+    wait_s: float | None = None
 
 
 class LineFull(_Event, frozen=True, tag="line_full", gc=False):
@@ -136,6 +145,7 @@ Event = (
     | TimerFired
     | AgentsOffered
     | LineJoined
+    | LineMoved
     | LineFull
     | CommandFailed
     | CallKilled

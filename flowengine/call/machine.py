@@ -126,7 +126,7 @@ class CallMachine:
         except CallEnds as end:
             self.end_reason = end.reason
         except Exception:
-            self.end_reason, cause = "crashed", causes.TEMPORARY_FAILURE
+            self.end_reason, cause = "crashed", causes.CONGESTION
             self.crash = traceback.format_exc()
             await self._apologise()
         self._walking = False
@@ -160,10 +160,6 @@ class CallMachine:
 
 
 def _end_of_call(event: Event) -> str:
-    match event:
-        case LegHungUp(leg=leg) if leg == CALLER:
-            return "caller_hung_up"
-        case CallKilled(reason=reason):
-            return reason
-        case _:
-            return ""
+    if isinstance(event, LegHungUp):
+        return "caller_hung_up" if event.leg == CALLER else ""
+    return event.reason if isinstance(event, CallKilled) else ""

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from flowengine.call.call import MAX_EARLY_KEYS
 from flowengine.call.events import CALLER, SECOND, DigitPressed
+from flowengine.call.holding import MAX_EARLY_KEYS
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.trace import Trace
 from flowengine.flow.document import Flow, Ivr, State, Voicemail

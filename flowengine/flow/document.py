@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Strict, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
@@ -125,20 +125,66 @@ class Voicemail(_State):
     connections: Connections = Field(default_factory=dict)
 
 
+FARTHEST_SAID = 20
+"""Places behind this one are not announced: nobody wants to hear them."""
+WAITS_SAID_MIN = (1, 2, 3, 5, 10, 15, 20, 30)
+"""Expected waits are rounded up to one of these minutes; longer ones are not announced."""
+
+
 class WaitingLine(Model):
-    """Where callers wait while the user is on another call."""
+    """Where callers wait while everybody they could talk to is on another call."""
 
     max_waiting: Annotated[int, Field(ge=1, le=1_000, description="Callers who may wait at the same time.")]
     notice: Prompt | None = None
     music: Prompt | None = None
     music_cycles: Annotated[int, Field(ge=1, le=1_000, description="How often the music is played.")] = 1
+    announce_position: Annotated[bool, Field(description="Say the place in the line before the music.")] = (
+        False
+    )
+    announce_wait: Annotated[bool, Field(description="Say the expected wait before the music.")] = False
+
+    def announcements(self, language: str, position: int, wait_s: float | None) -> tuple[str, ...]:
+        """Give the sound keys of what a caller at this place is told now; far places and long waits are not said."""
+        said = []
+        if self.announce_position and 1 <= position <= FARTHEST_SAID:
+            said.append(f"builtin:place:{language}:{position}")
+        if self.announce_wait and wait_s is not None:
+            minutes = next((each for each in WAITS_SAID_MIN if wait_s <= each * 60), None)
+            said += [] if minutes is None else [f"builtin:wait:{language}:{minutes}"]
+        return tuple(said)
+
+    def sounds(self, language: str) -> tuple[str, ...]:
+        """Give the sound key of everything a waiting caller can hear."""
+        prompts = [prompt.sound(language) for prompt in (self.notice, self.music) if prompt is not None]
+        places = range(1, FARTHEST_SAID + 1) if self.announce_position else ()
+        waits = WAITS_SAID_MIN if self.announce_wait else ()
+        told = [f"builtin:place:{language}:{place}" for place in places]
+        return (*prompts, *told, *(f"builtin:wait:{language}:{minutes}" for minutes in waits))
 
 
-class UserTransfer(_State):
-    """Rings one user; with a waiting line, a caller waits while that user is on another call."""
+class _Transfer(_State):
+    """What rings people, and may let callers wait for the busy."""
 
     EXITS = ("timeout", "unavailable", "busy")
     ENDINGS = ("answered",)
+
+    if TYPE_CHECKING:  # a field of each kind, in the place where the kind's document has it
+        queue: WaitingLine | None
+
+    def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
+        """Give the notice and the music of the waiting line."""
+        if self.queue is None:
+            return ()
+        both = (("queue.notice", self.queue.notice), ("queue.music", self.queue.music))
+        return tuple((field, prompt) for field, prompt in both if prompt is not None)
+
+    def sounds(self, language: str) -> tuple[str, ...]:
+        """Give the sound key of everything the waiting line can play."""
+        return self.queue.sounds(language) if self.queue else ()
+
+
+class UserTransfer(_Transfer):
+    """Rings one user; with a waiting line, a caller waits while that user is on another call."""
 
     type: Literal["user_transfer"] = "user_transfer"
     label: Label = ""
@@ -148,22 +194,13 @@ class UserTransfer(_State):
     queue: WaitingLine | None = None
     connections: Connections = Field(default_factory=dict)
 
-    def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
-        """Give the notice and the music of the waiting line."""
-        if self.queue is None:
-            return ()
-        both = (("queue.notice", self.queue.notice), ("queue.music", self.queue.music))
-        return tuple((field, prompt) for field, prompt in both if prompt is not None)
 
-
-class GroupTransfer(_State):
+class GroupTransfer(_Transfer):
     """Rings a group: `parallel` all free members at once, `sequential` one after another in line order.
 
-    The ring time is that of the whole wave when parallel, and of each member when sequential.
+    The ring time is that of the whole wave when parallel, and of each member when sequential. With a waiting
+    line, a caller waits while all members in reach are on other calls.
     """
-
-    EXITS = ("timeout", "unavailable", "busy")
-    ENDINGS = ("answered",)
 
     type: Literal["group_transfer"] = "group_transfer"
     label: Label = ""
@@ -171,6 +208,7 @@ class GroupTransfer(_State):
     ringing: Literal["parallel", "sequential"] = "parallel"
     ring_timeout_s: RingTime = 30.0
     record: bool = False
+    queue: WaitingLine | None = None
     connections: Connections = Field(default_factory=dict)
 
 

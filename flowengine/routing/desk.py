@@ -1,182 +1,288 @@
-"""The desk in memory: who is reachable, free, reserved or talking, in which order they stand, and who waits.
+"""The desk in memory: presence, reservations and waiting lines of one engine process, and of the simulator.
 
-One engine process and the simulator use this one. It is synchronous and deterministic; answers go into the sink
-it was made with. An agent is on at most one call: between the offer and the release nobody else is offered it.
+It is synchronous and deterministic. What it has to say goes into its outlets, which must not call back. An agent is
+on at most one call: between the offer and the release nobody else is offered them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, assert_never
 
-from flowengine.call import commands
+from flowengine.call import commands, events
+from flowengine.call.causes import Outcome
 from flowengine.call.commands import DeskCommand
-from flowengine.call.events import Agent, AgentsOffered, Event, Instant, LineFull, LineJoined
+from flowengine.call.events import SECOND, AgentsOffered, Event, Instant
+from flowengine.routing import agents
+from flowengine.routing.agents import Agent, Policy, Wish
 from flowengine.routing.directory import Catalog
-from flowengine.routing.strategies import Member, next_wave
+from flowengine.routing.lines import HandlingTime, Left, LineVisit, Target, Waiting
+from flowengine.routing.strategies import Member, Wave, next_wave
 
-Deliver = Callable[[str, Event], None]
+RESERVED_S: Final = 15.0
+"""How long an offered agent stays reserved before the call rings them."""
+RING_GRACE_S: Final = 15.0
+"""How much longer than its ring time a ringing may last before the desk takes the agent back."""
 
-
-@dataclass
-class _Person:
-    """One user of one account, as the desk knows them."""
-
-    place: int = 0
-    holder: str | None = None
-    """The call this user is reserved for or talking in."""
+Key = tuple[str, str]
+"""An account and a user's name in it."""
 
 
 @dataclass
-class _Place:
-    """A caller waiting in a line."""
+class Outlets:
+    """Where a desk says what it has to say."""
 
-    account: str
-    call: str
-    request: str
-    kind: Literal["user", "group"]
-    target: str
+    deliver: Callable[[str, Event], None]
+    """An event for a call."""
+    wake_at: Callable[[Instant], None] = lambda _at: None
+    """Asks for `tick` at an instant."""
+    agent_changed: Callable[[str, str, Agent], None] = lambda _account, _user, _agent: None
+    """The live picture: an agent of an account is another now."""
+    line_changed: Callable[[Target, int], None] = lambda _target, _waiting: None
+    """The live picture: so many wait in this line now."""
+    line_left: Callable[[LineVisit], None] = lambda _visit: None
+    """For reports."""
 
 
-@dataclass
 class MemoryDesk:
     """The Desk port over plain dictionaries.
 
     Args:
-        deliver: takes the answers, as (call, event).
+        outlets: where it speaks; a plain function serves as `deliver`.
         catalog: who the users and groups are; replace it by `renew`.
-        everyone_reachable: treat every endpoint as registered, for switches that do not tell.
     """
 
-    deliver: Deliver
-    catalog: Catalog
-    everyone_reachable: bool = False
-    _reachable: set[str] = field(default_factory=set)
-    _people: dict[tuple[str, str], _Person] = field(default_factory=dict)
-    _places: int = 0
-    _waiting: list[_Place] = field(default_factory=list)
+    def __init__(self, outlets: Outlets | Callable[[str, Event], None], catalog: Catalog) -> None:
+        self.outlets = outlets if isinstance(outlets, Outlets) else Outlets(outlets)
+        self._devices: set[str] = set()
+        """Endpoints in reach."""
+        self._owners: dict[str, list[Key]] = {}
+        self._agents: dict[Key, Agent] = {}
+        self._waiting: list[Waiting] = []
+        self._handling = HandlingTime()
+        self._end_of_line = 0
+        self.renew(catalog, 0)
 
-    def renew(self, catalog: Catalog) -> None:
-        """Use a new catalogue from now on. Reservations and lines stay."""
+    # What people and devices do
+
+    def renew(self, catalog: Catalog, at: Instant) -> None:
+        """Use a new catalogue from now on. Reservations and lines stay; callers waiting for nobody are told."""
         self.catalog = catalog
+        self._owners = {}
+        for account, users in catalog.users.items():
+            for user, entry in users.items():
+                for endpoint in entry.endpoints:
+                    self._owners.setdefault(endpoint, []).append((account, user))
+        gone = [key for key in self._agents if not self._endpoints(key)]
+        self._look_at(dict.fromkeys([*(key for keys in self._owners.values() for key in keys), *gone]), at)
 
     def reachable(self, endpoint: str, is_reachable: bool, at: Instant) -> None:
-        """A device registered or went out of reach. Coming online gives a user the last place in the line."""
-        owners = [
-            (account, user)
-            for account, users in self.catalog.users.items()
-            for user, entry in users.items()
-            if endpoint in entry.endpoints
-        ]
-        were_online = {owner for owner in owners if self._online(*owner)}
+        """A device registered or went out of reach."""
         if is_reachable:
-            self._reachable.add(endpoint)
+            self._devices.add(endpoint)
         else:
-            self._reachable.discard(endpoint)
-        for owner in owners:
-            if is_reachable and owner not in were_online:
-                self._to_the_end(self._person(*owner))
-        if owners:
+            self._devices.discard(endpoint)
+        self._look_at(self._owners.get(endpoint, ()), at)
+
+    def wish(self, account: str, user: str, wish: Wish, at: Instant) -> Agent:
+        """A user signs in or resumes ("work"), pauses ("pause") or signs out ("leave").
+
+        Raises:
+            KeyError: the account has no such user.
+        """
+        if user not in self.catalog.users.get(account, {}):
+            raise KeyError(user)
+        key = (account, user)
+        self._put(key, agents.presence(self._agent(key), at, self._next_place(), wish=wish))
+        if wish == "work" and self._agents[key].state == "wrap_up":
+            self._move(key, "wrapped_up", at)
+        self._serve_lines(at)
+        return self._agents[key]
+
+    def tick(self, at: Instant) -> None:
+        """Take back whoever's lease has run out: reservations that came to nothing, wrap-ups that are over."""
+        overdue = [key for key, agent in self._agents.items() if agents.overdue(agent, at)]
+        for key in overdue:
+            self._move(key, "lease_ran_out", at)
+        if overdue:
             self._serve_lines(at)
 
-    def is_reachable(self, endpoint: str) -> bool:
-        """Whether this device can be rung now."""
-        return self.everyone_reachable or endpoint in self._reachable
+    # What calls do
 
     def perform(self, account: str, call: str, command: DeskCommand, at: Instant) -> None:
         """Answer a question of a call, or take note of what it reports."""
         match command:
             case commands.OfferAgents():
-                members = self._members(account, command.kind, command.target, call)
-                wave = next_wave(members, command.ringing, command.tried)
-                agents = tuple(self._reserve(account, user, call) for user in wave.users)
-                self.deliver(call, AgentsOffered(at, command.request, agents, wave.busy, wave.unreachable))
+                target = Target(account, command.kind, command.target)
+                wave = next_wave(self._members(target, call), command.ringing, command.tried)
+                self._offer(call, command.request, target, wave, at)
             case commands.JoinLine():
                 self._join(account, call, command, at)
-            case commands.LeaveLine(request=request):
-                self._waiting = [p for p in self._waiting if (p.call, p.request) != (call, request)]
+            case commands.LeaveLine(request=request, reason=reason):
+                for waiting in [w for w in self._waiting if (w.call, w.request) == (call, request)]:
+                    self._leave(waiting, reason, at)
+                self._tell_positions(at)
+            case commands.AgentRings(user=user, within_s=within_s):
+                lease = at + int((within_s + RING_GRACE_S) * SECOND)
+                self._move_of(call, (account, user), "ring", at, lease=lease)
             case commands.AgentTaken(user=user):
-                self._to_the_end(self._person(account, user))
-            case commands.AgentReleased(user=user):
-                person = self._person(account, user)
-                if person.holder == call:
-                    person.holder = None
+                self._move_of(call, (account, user), "answer", at, lease=0)
+            case commands.AgentReleased(user=user, outcome=outcome):
+                if self._let_go(call, (account, user), outcome, at):
                     self._serve_lines(at)
             case _:
                 assert_never(command)
 
     def call_ended(self, account: str, call: str, at: Instant) -> None:
         """Free everybody this call still holds, and its places in lines."""
-        self._waiting = [place for place in self._waiting if place.call != call]
-        for (of, _), person in self._people.items():
-            if of == account and person.holder == call:
-                person.holder = None
+        for waiting in [w for w in self._waiting if w.call == call]:
+            self._leave(waiting, "abandoned", at)
+        for key in [key for key, agent in self._agents.items() if key[0] == account and agent.call == call]:
+            self._let_go(call, key, "cancelled", at)
         self._serve_lines(at)
+
+    # For tests and the live picture
+
+    def is_reachable(self, endpoint: str) -> bool:
+        """Whether this device can be rung now."""
+        return endpoint in self._devices
+
+    def agent(self, account: str, user: str) -> Agent:
+        """A user as the desk sees them."""
+        return self._agent((account, user))
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Users reserved or talking, for tests and the live picture."""
-        return tuple(user for (_, user), person in self._people.items() if person.holder)
+        """Users reserved, ringing or talking."""
+        return tuple(user for (_, user), agent in self._agents.items() if agent.call)
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Calls waiting in any line, first come first."""
-        return tuple(place.call for place in self._waiting)
+        return tuple(waiting.call for waiting in self._waiting)
 
-    def _person(self, account: str, user: str) -> _Person:
-        person = self._people.get((account, user))
-        if person is None:
-            person = self._people[account, user] = _Person()
-            self._to_the_end(person)
-        return person
+    # Agents
 
-    def _to_the_end(self, person: _Person) -> None:
-        self._places += 1
-        person.place = self._places
+    def _agent(self, key: Key) -> Agent:
+        return self._agents.get(key) or Agent()
 
-    def _endpoints(self, account: str, user: str) -> tuple[str, ...]:
-        entry = self.catalog.users.get(account, {}).get(user)
-        if entry is None:
-            return ()
-        return tuple(endpoint for endpoint in entry.endpoints if self.is_reachable(endpoint))
+    def _put(self, key: Key, agent: Agent) -> None:
+        before = self._agents.get(key)
+        self._agents[key] = agent
+        if agent.lease and (before is None or agent.lease != before.lease):
+            self.outlets.wake_at(agent.lease)
+        if before is None or agent.state != before.state:
+            self.outlets.agent_changed(*key, agent)
 
-    def _online(self, account: str, user: str) -> bool:
-        return bool(self._endpoints(account, user))
+    def _next_place(self) -> int:
+        self._end_of_line += 1
+        return self._end_of_line
 
-    def _members(self, account: str, kind: Literal["user", "group"], target: str, call: str) -> list[Member]:
+    def _endpoints(self, key: Key) -> tuple[str, ...]:
+        entry = self.catalog.users.get(key[0], {}).get(key[1])
+        return () if entry is None else tuple(each for each in entry.endpoints if each in self._devices)
+
+    def _look_at(self, keys: Iterable[Key], at: Instant) -> None:
+        """Take note of devices in reach, and serve whoever waited for them."""
+        changed = False
+        for key in keys:
+            agent, in_reach = self._agent(key), bool(self._endpoints(key))
+            if agent.in_reach != in_reach or key not in self._agents:
+                self._put(key, agents.presence(agent, at, self._next_place(), in_reach=in_reach))
+                changed = True
+        if changed or self._waiting:
+            self._serve_lines(at)
+
+    def _move(self, key: Key, move: agents.Move, at: Instant, **facts: object) -> None:
+        """Make a move that may have become impossible meanwhile; then nothing happens."""
+        try:
+            self._put(key, agents.moved(self._agent(key), move, at, end_of_line=self._next_place(), **facts))
+        except agents.Illegal:
+            return
+
+    def _move_of(self, call: str, key: Key, move: agents.Move, at: Instant, *, lease: Instant) -> None:
+        if self._agent(key).call == call:
+            self._move(key, move, at, lease=lease)
+
+    def _let_go(self, call: str, key: Key, outcome: Outcome, at: Instant) -> bool:
+        """The call is done with this agent; False when it did not have them any more."""
+        agent = self._agent(key)
+        if agent.call != call:
+            return False
+        policy = self.catalog.policies.get(key[0], Policy())
+        self._put(key, agents.released(agent, at, outcome, policy, end_of_line=self._next_place()))
+        if agent.state == "talking" and agent.working_for is not None:
+            self._handling.learn(agent.working_for, (at - agent.since) / SECOND + policy.wrap_up_s)
+        return True
+
+    def _members(self, target: Target, call: str) -> list[Member]:
         """Whom `call` may be offered. Those it holds already count as free: a repeated question has one answer."""
-        users = (target,) if kind == "user" else self.catalog.groups.get(account, {}).get(target, ())
-        people = [(user, self._person(account, user)) for user in dict.fromkeys(users)]
-        return [
-            Member(user, person.place, person.holder in (None, call), self._online(account, user))
-            for user, person in people
-        ]
+        if target.kind == "user":
+            users: tuple[str, ...] = (target.name,)
+        else:
+            users = self.catalog.groups.get(target.account, {}).get(target.name, ())
+        return [self._member(target.account, user, call) for user in dict.fromkeys(users)]
 
-    def _reserve(self, account: str, user: str, call: str) -> Agent:
-        self._person(account, user).holder = call
-        return Agent(user, self._endpoints(account, user))
+    def _member(self, account: str, user: str, call: str) -> Member:
+        agent = self._agent((account, user))
+        mine = bool(agent.call) and agent.call == call
+        return Member(user, agent.place, free=mine or agent.state == "available", reachable=agent.online)
+
+    def _offer(self, call: str, request: str, target: Target, wave: Wave, at: Instant) -> None:
+        offered = []
+        for user in wave.users:
+            key = (target.account, user)
+            if self._agent(key).call != call:
+                lease = at + int(RESERVED_S * SECOND)
+                self._move(key, "reserve", at, call=call, lease=lease, working_for=target)
+            offered.append(events.Agent(user, self._endpoints(key)))
+        self.outlets.deliver(call, AgentsOffered(at, request, tuple(offered), wave.busy, wave.unreachable))
+
+    # Lines
+
+    def _line(self, target: Target) -> list[Waiting]:
+        return [waiting for waiting in self._waiting if waiting.target == target]
 
     def _join(self, account: str, call: str, command: commands.JoinLine, at: Instant) -> None:
-        place = _Place(account, call, command.request, command.kind, command.target)
-        line = [
-            p for p in self._waiting if (p.account, p.kind, p.target) == (account, place.kind, place.target)
-        ]
-        if place not in line:
+        target = Target(account, command.kind, command.target)
+        line = self._line(target)
+        known = next((w for w in line if (w.call, w.request) == (call, command.request)), None)
+        if known is None:
             if len(line) >= command.max_waiting:
-                self.deliver(call, LineFull(at, command.request))
+                self.outlets.deliver(call, events.LineFull(at, command.request))
+                self.outlets.line_left(LineVisit(target, call, at, at, "full"))
                 return
-            self._waiting.append(place)
-            line.append(place)
-        self.deliver(call, LineJoined(at, command.request, line.index(place) + 1))
+            known = Waiting(target, call, command.request, at, len(line) + 1)
+            self._waiting.append(known)
+            self.outlets.line_changed(target, len(line) + 1)
+        position = known.told
+        joined = events.LineJoined(at, command.request, position, self._wait_s(target, position))
+        self.outlets.deliver(call, joined)
         self._serve_lines(at)
 
+    def _leave(self, waiting: Waiting, left: Left, at: Instant) -> None:
+        self._waiting.remove(waiting)
+        self.outlets.line_left(LineVisit(waiting.target, waiting.call, waiting.since, at, left))
+        self.outlets.line_changed(waiting.target, len(self._line(waiting.target)))
+
     def _serve_lines(self, at: Instant) -> None:
-        """Give the head of each line its turn, if somebody is free; tell it when nobody is in reach any more."""
-        for place in list(self._waiting):
-            members = self._members(place.account, place.kind, place.target, place.call)
-            wave = next_wave(members, "sequential")
+        """Give each who waits their turn, if somebody is free; tell them when nobody is in reach any more."""
+        for waiting in list(self._waiting):
+            wave = next_wave(self._members(waiting.target, waiting.call), "sequential")
             if wave.users or not wave.busy:
-                self._waiting.remove(place)
-                agents = tuple(self._reserve(place.account, user, place.call) for user in wave.users)
-                self.deliver(
-                    place.call, AgentsOffered(at, place.request, agents, wave.busy, wave.unreachable)
-                )
+                self._leave(waiting, "answered" if wave.users else "no_agents", at)
+                self._offer(waiting.call, waiting.request, waiting.target, wave, at)
+        self._tell_positions(at)
+
+    def _tell_positions(self, at: Instant) -> None:
+        """Tell everybody whose place in their line is another one now."""
+        ahead: dict[Target, int] = {}
+        for index, waiting in enumerate(self._waiting):
+            position = ahead[waiting.target] = ahead.get(waiting.target, 0) + 1
+            if position != waiting.told:
+                self._waiting[index] = waiting._replace(told=position)
+                wait_s = self._wait_s(waiting.target, position)
+                self.outlets.deliver(waiting.call, events.LineMoved(at, waiting.request, position, wait_s))
+
+    def _wait_s(self, target: Target, position: int) -> float | None:
+        there = sum(member.reachable for member in self._members(target, ""))
+        return self._handling.wait_s(target, position, there)

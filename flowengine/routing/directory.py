@@ -10,6 +10,7 @@ from typing import Final
 
 from flowengine.call import causes
 from flowengine.flow.document import Flow
+from flowengine.routing.agents import Policy
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Catalog:
     """None: the number is ours but no enabled, published flow is attached to it."""
     users: Mapping[str, Mapping[str, User]] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """What an account asks of its agents, where that is not the default."""
 
     def route(self, number: str) -> PublishedFlow | Rejection:
         """Find the flow for a called E.164 number (product rules, section 2)."""

@@ -2,6 +2,7 @@
 
 from flowengine.call.call import Call
 from flowengine.call.causes import Outcome, exit_after
+from flowengine.call.events import AgentsOffered
 from flowengine.flow.document import GroupTransfer
 
 
@@ -9,12 +10,19 @@ async def group_transfer(call: Call, node: GroupTransfer) -> str:
     """Ring the group; `answered` after the talk, else `timeout`, `unavailable` or `busy` (product rules, 3).
 
     Parallel is one wave of everybody free. Sequential is a wave for each member, with its own ring time; the
-    desk is asked again before each wave, so a member who became free meanwhile has a turn.
+    desk is asked again before each wave, so a member who became free meanwhile has a turn. With a waiting line,
+    a caller whom nobody could be rung for waits, and is then put through to whoever becomes free.
     """
     outcomes: list[Outcome] = []
     tried: tuple[str, ...] = ()
     while True:
         offer = await call.offer("group", node.group, node.ringing, tried)
+        is_last = node.ringing == "parallel"
+        if node.queue and offer.busy and not offer.agents and not tried:
+            turn = await call.wait_in_line("group", node.group, node.queue)
+            if not isinstance(turn, AgentsOffered):
+                return "busy" if turn == "full" else "timeout"
+            offer, is_last = turn, True
         if not offer.agents:
             return exit_after(outcomes, busy=offer.busy)
         agent, ended = await call.ring(offer.agents, node.ring_timeout_s)
@@ -23,5 +31,5 @@ async def group_transfer(call: Call, node: GroupTransfer) -> str:
             return "answered"
         outcomes += ended
         tried += tuple(member.user for member in offer.agents)
-        if node.ringing == "parallel":
+        if is_last:
             return exit_after(outcomes, busy=offer.busy)

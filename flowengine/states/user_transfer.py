@@ -2,6 +2,7 @@
 
 from flowengine.call.call import Call
 from flowengine.call.causes import exit_after
+from flowengine.call.events import AgentsOffered
 from flowengine.flow.document import UserTransfer
 
 
@@ -14,10 +15,8 @@ async def user_transfer(call: Call, node: UserTransfer) -> str:
     offer = await call.offer("user", node.user)
     if offer.busy and node.queue:
         turn = await call.wait_in_line("user", node.user, node.queue)
-        if turn == "full":
-            return "busy"
-        if turn == "timeout":
-            return "timeout"
+        if not isinstance(turn, AgentsOffered):
+            return "busy" if turn == "full" else "timeout"
         offer = turn
     if not offer.agents:
         return exit_after([], busy=offer.busy)

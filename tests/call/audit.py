@@ -91,7 +91,13 @@ class Audit:
                 for id, kind in list(self.open.items()):
                     if kind in ("leg", "play", "record", "bridge"):
                         self._gone(id, kind)
-            case events.LegRinging() | events.LegAnswered() | events.DigitPressed() | events.CallKilled():
+            case (
+                events.LegRinging()
+                | events.LegAnswered()
+                | events.DigitPressed()
+                | events.LineMoved()
+                | events.CallKilled()
+            ):
                 pass
             case _:
                 assert_never(event)
@@ -160,6 +166,8 @@ class Audit:
                 self._is_open(id, "line")
                 assert id not in self.left, f"{id} left twice"
                 self.left.add(id)
+            case commands.AgentRings(user=user):
+                assert self.reserved.get(user) is False, f"{user} rung without being reserved"
             case commands.AgentTaken(user=user):
                 assert self.reserved.get(user) is False, f"{user} taken without being reserved"
                 self.reserved[user] = True

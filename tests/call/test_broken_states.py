@@ -4,7 +4,7 @@ import pytest
 
 from flowengine.call import commands
 from flowengine.call.call import Call
-from flowengine.call.causes import TEMPORARY_FAILURE
+from flowengine.call.causes import CONGESTION
 from flowengine.call.events import CALLER
 from flowengine.call.machine import CallMachine, digest
 from flowengine.flow.document import GroupTransfer
@@ -63,7 +63,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_bug_before_the_answer_ends_the_call_with_a_failure(broken: list[str]) -> None:
     call = drive(flow(a=announcement("A", "b"), b=announcement("B"))).arrives()
-    assert call.ended_with == TEMPORARY_FAILURE
+    assert call.ended_with == CONGESTION
     assert not call.all_of(commands.Play)
     assert "LookupError: a bug" in call.machine.crash
     record = call.machine.record()
@@ -77,7 +77,7 @@ def test_a_bug_after_the_answer_is_apologised_for(broken: list[str]) -> None:
     assert call.playing == "builtin:apology:en-US"
     assert call.just(commands.StopPlay)
     assert call.just(commands.CancelTimer)
-    assert call.prompt_ends().ended_with == TEMPORARY_FAILURE
+    assert call.prompt_ends().ended_with == CONGESTION
     assert call.is_over()
 
 

@@ -126,6 +126,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     events.TimerFired(T0, "timer-1"),
     events.AgentsOffered(T0, "ask-1", (agent("hanako", 2),), 1, 2),
     events.LineJoined(T0, "line-1", 1),
+    events.LineMoved(T0, "line-1", 2, 90.0),
     events.LineFull(T0, "line-1"),
     events.CommandFailed(T0, "bridge-1", "gone"),
     events.CallKilled(T0, "no_credit"),

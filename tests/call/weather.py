@@ -56,6 +56,7 @@ _HAPPENS_TO: Final[dict[str, tuple[_Make, ...]]] = {
     "ask": (_offer, _offer, _offer, _failed),
     "line": (
         lambda call, id, how: events.LineJoined(call.now, id, 1 + how % 5),
+        lambda call, id, how: events.LineMoved(call.now, id, 1 + how % 5, 30.0 * how),
         _offer,
         lambda call, id, how: events.LineFull(call.now, id),
         _failed,

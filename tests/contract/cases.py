@@ -244,7 +244,7 @@ CASES: Final = (
         "message_ended_by_hanging_up",
         MAIL,
         (Wait(1.6), Speak(2), HangUp()),
-        Expect(("mail:recorded",), "message", message_s=(1.2, 3.0), ended_by="caller"),
+        Expect(("mail:",), "message", message_s=(1.2, 3.0), ended_by="caller"),
     ),
     Case(
         "message_ended_by_silence",
@@ -262,7 +262,7 @@ CASES: Final = (
         "no_message_is_not_kept",
         MAIL,
         (Wait(1.7), HangUp()),
-        Expect(("mail:recorded",), ended_by="caller"),
+        Expect(("mail:",), ended_by="caller"),
     ),
     Case(
         "user_answers_and_hangs_up",
@@ -366,7 +366,14 @@ CASES: Final = (
             mail=voicemail(),
         ),
         (Wait(0.4), Press("1"), Wait(4.4), Speak(1.5), HangUp()),
-        Expect(("menu:1", "team:timeout", "mail:recorded"), "message", hears=("ask",), message_s=(1.0, 3.0)),
+        Expect(("menu:1", "team:timeout", "mail:"), "message", hears=("ask",), message_s=(1.0, 3.0)),
+        {"a": Rings()},
+    ),
+    Case(
+        "hanging_up_in_an_announcement_rings_nobody",
+        flow("notice", notice=say("notice", "boss"), boss=user()),
+        (Wait(0.4), HangUp()),
+        Expect(("notice:",), "self_served", rung=(), ended_by="caller"),
         {"a": Rings()},
     ),
     Case("number_nobody_bought", MENU, (), Expect(status=404), known=False),

@@ -213,7 +213,7 @@ def test_pretty_writes_the_type_of_states_made_in_code() -> None:
             ("invalid_document", "/states/a/queue/notice/say"),
         ),
         ({"type": "group_transfer", "group": "g", "ringing": "random"}, ("invalid_document", "/states/a/ringing")),
-        ({"type": "group_transfer", "group": "g", "queue": None}, ("unknown_field", "/states/a/queue")),
+        ({"type": "group_transfer", "group": "g", "line": None}, ("unknown_field", "/states/a/line")),
     ],
 )  # fmt: skip
 def test_a_wrong_state_is_named_with_its_pointer(state: Any, expected: tuple[str, str]) -> None:

@@ -1,7 +1,7 @@
 """The desk in memory, by example: reservation, line order, waiting lines."""
 
 from flowengine.call import commands
-from flowengine.call.events import Agent, AgentsOffered, Event, LineFull, LineJoined
+from flowengine.call.events import Agent, AgentsOffered, Event, LineFull, LineJoined, LineMoved
 from flowengine.routing.desk import MemoryDesk
 from flowengine.routing.directory import Catalog, User
 from tests.call.driving import T0
@@ -198,9 +198,10 @@ def test_callers_wait_in_order_and_have_their_turn_one_by_one() -> None:
     for at, call in enumerate(("c2", "c3", "c4"), start=1):
         assert it.tells(call, join("aki")) == [(call, LineJoined(T0, "line-1", at))]
     assert it.waiting() == ("c2", "c3", "c4")
-    assert it.tells("c1", release("aki", "answered")) == [turn("c2", "aki")]
+    moved = [("c3", LineMoved(T0, "line-1", 1)), ("c4", LineMoved(T0, "line-1", 2))]
+    assert it.tells("c1", release("aki", "answered")) == [turn("c2", "aki"), *moved]
     assert it.waiting() == ("c3", "c4")
-    assert it.tells("c2", release("aki")) == [turn("c3", "aki")]
+    assert it.tells("c2", release("aki")) == [turn("c3", "aki"), ("c4", LineMoved(T0, "line-1", 1))]
 
 
 def test_a_new_caller_does_not_overtake_the_line() -> None:
@@ -278,15 +279,9 @@ def test_reservations_and_lines_outlive_a_new_catalogue() -> None:
     it = Told()
     it.tells("c1", ask("aki"))
     it.tells("c2", join("aki"))
-    it.desk.renew(Catalog(users={ACCOUNT: {"aki": User("aki", ("PJSIP/aki", "PJSIP/new"))}}))
+    it.desk.renew(Catalog(users={ACCOUNT: {"aki": User("aki", ("PJSIP/aki", "PJSIP/new"))}}), T0)
     it.desk.reachable("PJSIP/new", True, T0)
     it.told.clear()
     assert it.tells("c1", release("aki")) == [
         ("c2", AgentsOffered(T0, "line-1", (Agent("aki", ("PJSIP/aki", "PJSIP/new")),)))
     ]
-
-
-def test_with_everyone_reachable_no_registration_is_needed() -> None:
-    it = Told(online=())
-    it.desk.everyone_reachable = True
-    assert it.offers("c1", ask_group("parallel")) == (["aki", "ben", "chie"], 0, 0)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 from flowengine.call import commands
 from flowengine.call.causes import CALL_REJECTED, NORMAL, SUBSCRIBER_ABSENT, USER_BUSY
 from flowengine.call.commands import DeskCommand
-from flowengine.call.events import AgentsOffered, Event, LineFull, LineJoined
+from flowengine.call.events import AgentsOffered, Event, LineFull, LineJoined, LineMoved
 from flowengine.flow.document import Flow, GroupTransfer, UserTransfer, WaitingLine
 from tests.call.driving import flow, with_goodbye
 from tests.call.weather import thorough
@@ -97,6 +97,10 @@ class Company(RuleBasedStateMachine):
                 place = book.question[call, request]
                 assert isinstance(place, commands.JoinLine)
                 assert len(book.lines[place.target]) == place.max_waiting
+            case LineMoved(request=request, position=position):
+                place = book.question[call, request]
+                assert isinstance(place, commands.JoinLine)
+                assert book.lines[place.target][position - 1] == call
             case AgentsOffered(request=request):
                 self.offered(call, book.question.pop((call, request)), event)
             case _:
