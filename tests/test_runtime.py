@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import groupby
 from typing import Any
@@ -16,6 +17,7 @@ from flowengine.call.commands import DeskCommand, KeepRecording, SwitchCommand
 from flowengine.call.events import SECOND, Event, Instant
 from flowengine.call.machine import digest
 from flowengine.call.record import CallRecord
+from flowengine.clock import SystemClock
 from flowengine.flow.document import GroupTransfer, Ivr, UserTransfer, Voicemail
 from flowengine.ports import Arrival
 from flowengine.runtime import LAST_S
@@ -766,3 +768,16 @@ def test_no_whole_number_is_ever_logged(logs: list[EventDict]) -> None:
     for number in (NUMBER, CALLER, "+815055550177"):
         assert number[1:] not in text
         assert number[-6:] not in text
+
+
+# Time
+
+
+def test_the_clock_of_live_calls_ignores_a_machine_whose_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SystemClock()
+    before = clock.now()
+    assert abs(before - time.time_ns() // 1_000) < SECOND
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert 0 <= clock.now() - before < SECOND
