@@ -31,7 +31,7 @@ class Ran:
 
 
 def run(*words: object, given: bytes = b"") -> Ran:
-    """Run a command in this process."""
+    """Run a command in this process; not `serve`, which sets up logging for the rest of its process."""
     done = CliRunner().invoke(app, [str(word) for word in words], input=given)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise AssertionError(f"flowengine {' '.join(map(str, words))} raised") from done.exception

@@ -107,9 +107,8 @@ def test_databases_that_cannot_be_used(data: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_data_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWENGINE_DATA_DIR", "/proc/none/var")
-    for words in (["db", "upgrade"], ["serve"]):
-        ran = run(*words)
-        assert ran.code == 3, words
+    for ran in (run("db", "upgrade"), start("serve")):
+        assert ran.code == 3
         assert "/proc/none" in ran.err
 
 
