@@ -62,7 +62,12 @@ def _duration(value: object) -> Duration:
 
 
 def _patience(value: object) -> Patience:
-    return Infinite() if value == "infinite" or isinstance(value, Infinite) else _duration(value)
+    if value == "infinite" or isinstance(value, Infinite):
+        return Infinite()
+    try:
+        return _duration(value)
+    except PydanticCustomError as error:
+        raise PydanticCustomError("step", f"{error.message()}; or write infinite") from None
 
 
 # Times of day
@@ -93,7 +98,7 @@ def _shift(value: object) -> Shift:
 
 def _arrivals(value: object) -> Arrivals:
     match value:
-        case Poisson() | Profile() | Trace():
+        case Arrivals():
             return value
         case {"per_hour": rate, **rest} if not rest and _number(rate, 1e-6, MOST_PER_HOUR):
             return Poisson(float(rate))

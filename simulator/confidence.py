@@ -5,6 +5,7 @@ here are the means of whole replications, or of long batches of one run.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from math import atan, cos, inf, pi, sin, sqrt
 from statistics import fmean, stdev
@@ -38,6 +39,7 @@ def batches(of: Sequence[T], number: int) -> list[Sequence[T]]:
     return [of[start:end] for start, end in pairwise(bounds)]
 
 
+@cache
 def student_t(freedom: int, confidence: float) -> float:
     """The value a t-distributed quantity stays within, on both sides, with probability `confidence` (below 1)."""
     low, high = 0.0, 1.0

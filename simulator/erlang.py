@@ -12,7 +12,7 @@ engineering in action: the Palm/Erlang-A queue" (2007).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, repeat
-from math import exp, floor, inf, lgamma, log, log1p
+from math import exp, floor, fsum, inf, lgamma, log, log1p
 
 _NEGLIGIBLE = 1e-18
 """Probabilities below this share of the largest change no sum."""
@@ -47,8 +47,8 @@ class ErlangC:
 
     Attributes:
         agents: at least 1.
-        per_hour: calls an hour.
-        talk_s: mean talk time.
+        per_hour: calls an hour, more than 0.
+        talk_s: mean talk time, more than 0.
     """
 
     agents: int
@@ -85,6 +85,16 @@ class ErlangC:
         """Service level: share of calls answered within so many seconds."""
         return 1.0 - self.waits_longer(within_s)
 
+    def in_centre(self) -> list[tuple[int, float]]:
+        """How probable it is that so many calls talk or wait, by rising number; the negligible ones are left out.
+
+        Raises:
+            ValueError: the agents cannot keep up, and the line grows without end.
+        """
+        if self.load >= self.agents:
+            raise ValueError(f"{self.agents} agents never keep up with {self.load:g} erlang: add agents")
+        return _in_centre(self.load, self.agents, 0.0)
+
     def wait_not_exceeded(self, by_share: float) -> float:
         """The wait in seconds that this share of callers does not exceed: 0.9 for the ninetieth percentile."""
         longer = 1.0 - by_share
@@ -100,8 +110,8 @@ class ErlangA:
 
     Attributes:
         agents: at least 1.
-        per_hour: calls an hour.
-        talk_s: mean talk time.
+        per_hour: calls an hour, more than 0.
+        talk_s: mean talk time, more than 0.
         patience_s: mean patience, more than 0. For infinite patience use `ErlangC`.
     """
 
@@ -118,18 +128,18 @@ class ErlangA:
     @property
     def occupancy(self) -> float:
         """Share of time in which an agent talks."""
-        busy = sum(share * min(calls, self.agents) for calls, share in self._calls())
+        busy = sum(share * min(calls, self.agents) for calls, share in self.in_centre())
         return busy / self.agents
 
     @property
     def waits(self) -> float:
         """Share of calls that have to wait, whether they are answered in the end or not."""
-        return sum(share for calls, share in self._calls() if calls >= self.agents)
+        return sum(share for calls, share in self.in_centre() if calls >= self.agents)
 
     @property
     def mean_line(self) -> float:
         """Mean number of waiting callers."""
-        return sum(share * (calls - self.agents) for calls, share in self._calls() if calls > self.agents)
+        return sum(share * (calls - self.agents) for calls, share in self.in_centre() if calls > self.agents)
 
     @property
     def mean_wait_s(self) -> float:
@@ -149,40 +159,43 @@ class ErlangA:
         distribution Beta(c, j + 1), and answered within t means: patience beyond V, and Y at least exp(-t / patience).
         """
         c = self.agents * self.patience_s / self.talk_s
-        shares = dict(self._calls())
+        shares = dict(self.in_centre())
         late = _beta_below(exp(-within_s / self.patience_s), c + 1)
         answered = sum(share for calls, share in shares.items() if calls < self.agents)
         for ahead in range(max(shares) - self.agents + 1):
             answered += shares.get(self.agents + ahead, 0.0) * c / (c + ahead + 1) * (1.0 - next(late))
         return answered
 
-    def _calls(self) -> list[tuple[int, float]]:
-        """How probable it is that so many calls are in the centre: relative to the likeliest number, then scaled.
+    def in_centre(self) -> list[tuple[int, float]]:
+        """How probable it is that so many calls talk or wait, by rising number; the negligible ones are left out."""
+        return _in_centre(self.load, self.agents, self.talk_s / self.patience_s)
 
-        Every weight is at most 1, so nothing overflows however large the centre is.
-        """
-        load, agents = self.load, self.agents
-        if load == 0:
-            return [(0, 1.0)]
-        per_waiting = self.talk_s / self.patience_s
 
-        def departures(calls: int) -> float:
-            return min(calls, agents) + max(calls - agents, 0) * per_waiting
+def _in_centre(load: float, agents: int, per_waiting: float) -> list[tuple[int, float]]:
+    """How probable it is that so many calls are in the centre: relative to the likeliest number, then scaled.
 
-        top = floor(load) if load <= agents else agents + floor((load - agents) / per_waiting)
-        weights = [(top, 1.0)]
-        weight, calls = 1.0, top
-        while weight > _NEGLIGIBLE:
-            calls += 1
-            weight *= load / departures(calls)
-            weights.append((calls, weight))
-        weight, calls = 1.0, top
-        while calls > 0 and weight > _NEGLIGIBLE:
-            weight *= departures(calls) / load
-            calls -= 1
-            weights.append((calls, weight))
-        total = sum(sorted(weight for _, weight in weights))
-        return [(calls, weight / total) for calls, weight in weights]
+    Every weight is at most 1, so nothing overflows however large the centre is.
+
+    Args:
+        load: calls that come in a mean talk time.
+        agents: each of them finishes one call in that time.
+        per_waiting: how many times in that time a waiting caller would hang up; 0 needs `load` below `agents`.
+    """
+
+    def departures(calls: int) -> float:
+        return min(calls, agents) + max(calls - agents, 0) * per_waiting
+
+    top = floor(load) if load <= agents else agents + floor((load - agents) / per_waiting)
+    above, below = [(top, 1.0)], [(top, 1.0)]
+    while above[-1][1] > _NEGLIGIBLE:
+        calls, weight = above[-1]
+        above.append((calls + 1, weight * load / departures(calls + 1)))
+    while below[-1][0] > 0 and below[-1][1] > _NEGLIGIBLE:
+        calls, weight = below[-1]
+        below.append((calls - 1, weight * departures(calls) / load))
+    weights = [*reversed(below), *above[1:]]
+    total = fsum(weight for _, weight in weights)
+    return [(calls, weight / total) for calls, weight in weights]
 
 
 def _beta_below(x: float, a: float) -> Iterator[float]:

@@ -8,9 +8,9 @@ stream is a Poisson stream of each kind.
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 from random import Random
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from flowengine.call.events import SECOND
 
@@ -19,6 +19,7 @@ DAY_S: Final = 86_400
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Arrivals(Protocol):
     """A process of arrivals."""
 
@@ -74,6 +75,28 @@ class Trace:
     def instants(self, random: Random) -> Iterator[int]:  # noqa: ARG002 - all processes share one signature
         """Give them in order of time."""
         return iter(sorted(round(at * SECOND) for at in self.at_s))
+
+
+@dataclass(frozen=True)
+class StandingStart:
+    """Some calls at the first instant, then those of another process.
+
+    Where nothing has a memory (exponential talks and patience), a number of calls drawn from the long run's own
+    distribution puts a centre into its long run at once, and no warm-up is needed.
+
+    Args:
+        already: numbers of calls and how probable they are.
+        then: what follows.
+    """
+
+    already: Sequence[tuple[int, float]]
+    then: Arrivals
+
+    def instants(self, random: Random) -> Iterator[int]:
+        """Draw the number, give so many zeros, then the others."""
+        number = Mix(self.already).source(random)()
+        yield from repeat(0, number)
+        yield from self.then.instants(random)
 
 
 @dataclass(frozen=True)
