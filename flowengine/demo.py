@@ -29,6 +29,8 @@ from simulator.sip import AgentPhone, Answers, Caller, read_wav, tone_power
 from simulator.timeline import narrate
 
 NUMBER: Final = "+815055550100"
+COUNTRY: Final = "JP"
+"""Its numbers may be dialled as they are in Japan."""
 AGENTS: Final = ("hanako", "taro", "ken")
 VOICE_HZ: Final = 440.0
 CALL_S: Final = 90.0

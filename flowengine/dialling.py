@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -82,7 +84,8 @@ async def place_call(
     async with _switch(settings) as session:
         asked = {"to": number, "from": caller, "script": [] if steps is None else list(steps)}
         call: dict[str, Any] = await _ask(session, "POST", "/sim/calls", asked)
-        typing = asyncio.create_task(_type(session, call["id"], sys.stdin)) if steps is None else None
+        by_hand = steps is None and _can_be_typed_into(sys.stdin)
+        typing = asyncio.create_task(_type(session, call["id"], sys.stdin)) if by_hand else None
         shown = 0
         try:
             while True:
@@ -91,6 +94,8 @@ async def place_call(
                         tell(f"{line['at_s']:7.1f}  {words}")
                 shown = len(call["log"])
                 if call["state"] == "over":
+                    if tell and not any(line["what"] == "answered" for line in call["log"]):
+                        tell(f"         it was never answered (Q.850 cause {call['cause']})")
                     return call
                 await asyncio.sleep(LOOK_S)
                 call = await _ask(session, "GET", f"/sim/calls/{call['id']}")
@@ -157,8 +162,17 @@ async def _ask(session: aiohttp.ClientSession, method: str, path: str, body: Any
     return json.loads(text) if text else None
 
 
+def _can_be_typed_into(terminal: TextIO) -> bool:
+    """A terminal or a pipe; from a plain file or nothing at all no keys come."""
+    try:
+        mode = os.fstat(terminal.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return terminal.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 async def _type(session: aiohttp.ClientSession, call: str, terminal: TextIO) -> None:
-    """Press what is typed, line by line; an empty `h` line hangs up, and so does the end of input."""
+    """Press what is typed, line by line; `h` hangs up, and so does the end of input."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), terminal)

@@ -51,6 +51,7 @@ async def serve_plain(settings: Settings) -> None:
 
 async def serve_demo(settings: Settings, *, once: bool) -> None:
     """Set the demo company up, let people call it before everybody's eyes, and go on serving."""
+    settings = settings.model_copy(update={"country": settings.country or demo.COUNTRY})
     await apply_account(settings, demo.account_file())
     show = demo.Stage(settings)
     async with contextlib.AsyncExitStack() as stack:

@@ -45,7 +45,8 @@ def serve(
     given: dict[str, Any] = {} if switch is None else {"switch": switch}
     try:
         settings = load(**given)
-        log.configure(settings.log_level, settings.log_format)
+        quiet = demo and settings.log_level == "info"  # the demo tells its calls itself
+        log.configure("warning" if quiet else settings.log_level, settings.log_format)
         asyncio.run(serve_demo(settings, once=once) if demo else serve_plain(settings))
     except BadConfig as error:
         fail(str(error))
