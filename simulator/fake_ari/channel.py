@@ -30,7 +30,7 @@ CAUSE_TEXT: Final = {
     127: "Interworking, unspecified",
 }
 """Asterisk's names of Q.850 causes."""
-SIP_STATUS: Final = {1: 404, 17: 486, 18: 480, 19: 480, 20: 480, 21: 603, 34: 503, 127: 487}
+SIP_STATUS: Final = {1: 404, 17: 486, 18: 408, 19: 480, 20: 480, 21: 603, 34: 503, 38: 500, 127: 487}
 """The SIP status behind a cause, as `tech_cause` tells it."""
 DIAL_STATUS: Final = {17: "BUSY", 34: "CONGESTION", 3: "CHANUNAVAIL", 20: "CHANUNAVAIL"}
 """How a dialling ended; all other causes count as NOANSWER."""

@@ -53,7 +53,8 @@ class Devices:
     def look_at(self, name: str) -> None:
         """Tell the state of a device if it has changed."""
         state = self.state(name)
-        if self._told.get(name, "UNAVAILABLE") != state:
+        unknown = "UNKNOWN" if name.startswith(CONTROLLED) else "UNAVAILABLE"
+        if self._told.get(name, unknown) != state:
             self._told[name] = state
             for app in self._exchange.apps:
                 if app.hears_device(name):

@@ -10,18 +10,18 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from simulator.fake_ari.apps import Application, Applications
-from simulator.fake_ari.channel import CAUSE_TEXT, DIAL_STATUS, SIP_STATUS, Channel, stamp
+from simulator.fake_ari.apps import Application
+from simulator.fake_ari.channel import CAUSE_TEXT, DIAL_STATUS, SIP_STATUS, Channel
 from simulator.fake_ari.devices import Devices
 from simulator.fake_ari.playing import Player
 from simulator.fake_ari.recording import Recorder
-from simulator.fake_ari.rooms import shown
+from simulator.fake_ari.rooms import hears_keys, shown
 from simulator.fake_ari.sounds import ENDLESS_US, Heard, Lengths
+from simulator.fake_ari.telling import Telling
 from simulator.things import Bridge, Leg, Observer, Phone, Playback, Recording
 from simulator.world import NO_ANSWER, NORMAL, World
 
 SYSTEM: Final = "fake"
-ASTERISK_ID: Final = "02:00:00:00:00:01"
 VERSION: Final = "22.10.1-fake"
 TRUNK: Final = "PJSIP/trunk"
 NOBODY_THERE: Final = 42
@@ -59,7 +59,7 @@ class ObservedWorld(World):
         self.audio_changed(leg)
 
 
-class Exchange(Observer):
+class Exchange(Telling, Observer):
     """Everything ARI can see.
 
     Args:
@@ -78,8 +78,7 @@ class Exchange(Observer):
         self._names = itertools.count()
         self.world = ObservedWorld(self._length, start, self.new_id)
         self.world.observer = self
-        self.apps = Applications()
-        self.channels: dict[str, Channel] = {}
+        super().__init__(self.world)
         self.variables: dict[str, str] = {}
         self.player = Player(self)
         self.recorder = Recorder(self)
@@ -140,46 +139,6 @@ class Exchange(Observer):
             self.apps.tidy(app)
         channel.wake()
 
-    def tell(self, kind: str, channel: Channel, **fields: Any) -> None:
-        """Tell what happened to a channel to everybody who has a reason to hear of it."""
-        self.tell_of_channel(kind, channel, fields | {"channel": channel.json()})
-
-    def tell_of_channel(self, kind: str, channel: Channel, fields: dict[str, Any]) -> None:
-        """Tell something that concerns a channel but does not show it."""
-        for app in self.apps:
-            for _ in range(app.reasons_for_channel(channel.id, channel.endpoint)):
-                self.tell_app(app, kind, fields)
-
-    def tell_of_new(self, channel: Channel, shown: dict[str, Any]) -> None:
-        """Tell that a channel came into being to those who hear of all, or of all of its endpoint."""
-        for app in self.apps:
-            for _ in range(app.reasons_for_channel("", channel.endpoint)):
-                self.tell_app(app, "ChannelCreated", {"channel": shown})
-
-    def tell_of_bridge(self, kind: str, bridge_id: str, fields: dict[str, Any]) -> None:
-        """Tell something that concerns a bridge."""
-        for app in self.apps:
-            if app.hears_bridge(bridge_id):
-                self.tell_app(app, kind, fields)
-
-    def tell_of_target(self, kind: str, target: str, fields: dict[str, Any]) -> None:
-        """Tell something of a sound or a recording on `channel:ID` or `bridge:ID`."""
-        what, _, id = target.partition(":")
-        if what == "bridge":
-            self.tell_of_bridge(kind, id, fields)
-        elif id in self.channels:
-            self.tell_of_channel(kind, self.channels[id], fields)
-
-    def tell_app(self, app: Application, kind: str, fields: dict[str, Any]) -> None:
-        """Tell one application an event, if somebody listens and its filter lets it through."""
-        if app.listener is not None and app.passes(kind):
-            app.listener.tell(self.event(kind, app.name, fields))
-
-    def event(self, kind: str, app: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """An event with what all events have."""
-        stamped = {"timestamp": stamp(self.world.now), "asterisk_id": ASTERISK_ID, "application": app}
-        return {"type": kind} | fields | stamped
-
     def set_variables(self, channel: Channel, values: Iterable[tuple[str, str]]) -> None:
         """Set variables of a channel."""
         for name, value in values:
@@ -239,14 +198,13 @@ class Exchange(Observer):
             tech = {"tech_cause": SIP_STATUS[cause]} if cause in SIP_STATUS else {}
             self.tell("ChannelHangupRequest", channel, cause=cause, **tech)
         if not leg.inbound and not leg.up and not channel.app and not given_up:
-            self.tell_dial(channel, "NOANSWER" if leg.leaving else DIAL_STATUS.get(cause, "NOANSWER"))
+            self.tell_dial(channel, DIAL_STATUS.get(cause, "NOANSWER"))
 
     def leg_hung_up(self, leg: Leg, cause: int) -> None:
         """A leg is gone."""
         channel: Channel = leg.tag
-        by_telephone = not leg.leaving and not leg.up
         self.leave(channel)
-        self.gone(channel, cause, SIP_STATUS.get(cause) if by_telephone else None)
+        self.gone(channel, cause, None if leg.up else SIP_STATUS.get(cause))
         self.devices.look_at(channel.endpoint)
 
     def digit(self, leg: Leg, digit: str, duration_us: int) -> None:
@@ -267,20 +225,22 @@ class Exchange(Observer):
     def playback_started(self, playback: Playback) -> None:
         """A sound begins."""
         self.player.started(playback)
+        self._hear_keys(playback.target)
 
     def playback_ended(self, playback: Playback, ok: bool) -> None:
         """A sound is over."""
         self.player.ended(playback, ok)
-        self._may_be_idle(playback.target)
+        self._ended_on(playback.target)
 
     def recording_started(self, recording: Recording) -> None:
         """A recording begins."""
         self.recorder.started(recording)
+        self._hear_keys(recording.target)
 
     def recording_ended(self, recording: Recording) -> None:
         """A recording is complete."""
         self.recorder.ended(recording)
-        self._may_be_idle(recording.target)
+        self._ended_on(recording.target)
 
     def bridge_opened(self, bridge: Bridge) -> None:
         """A bridge is there."""
@@ -297,6 +257,7 @@ class Exchange(Observer):
         self.recorder.bridge_changed(bridge)
         fields = {"bridge": shown(bridge, entering=True), "channel": leg.tag.json()}
         self.tell_of_bridge("ChannelEnteredBridge", bridge.id, fields)
+        self._hear_keys(bridge)
         if len(bridge.legs) == 2:
             one, other = (each.tag for each in bridge.legs)
             self._connect(one, other.caller)
@@ -307,6 +268,7 @@ class Exchange(Observer):
         self.recorder.bridge_changed(bridge)
         fields = {"bridge": shown(bridge), "channel": leg.tag.json()}
         self.tell_of_bridge("ChannelLeftBridge", bridge.id, fields)
+        self._hear_keys(bridge)
         if len(bridge.legs) == 1:
             self._connect(bridge.legs[0].tag, ("", ""))
         if leg.open and leg.tag.app:  # who hangs up leaves his application listening
@@ -322,7 +284,13 @@ class Exchange(Observer):
             channel.connected = other
             self.tell("ChannelConnectedLine", channel)
 
-    def _may_be_idle(self, target: Leg | Bridge) -> None:
+    def _hear_keys(self, target: Leg | Bridge) -> None:
+        """Keys pressed in a bridge are told when its sound goes through the switch, asked for or not."""
+        if isinstance(target, Bridge):
+            target.dtmf_events = hears_keys(target)
+
+    def _ended_on(self, target: Leg | Bridge) -> None:
+        self._hear_keys(target)
         if isinstance(target, Leg) and not target.media:
             target.tag.wake()
 

@@ -4,12 +4,13 @@ The world is told that every sound that can be played at all is endless; its end
 it known that it was paused, or that another one of its list follows.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simulator.fake_ari.rest import Refused
 from simulator.fake_ari.sounds import ENDLESS_US, SECOND, Heard
-from simulator.things import Bridge, Conflict, Gone, Leg, Playback
+from simulator.things import Bridge, Gone, Leg, Playback
 
 if TYPE_CHECKING:
     from simulator.fake_ari.exchange import Exchange
@@ -25,6 +26,8 @@ class Playing:
 
     def __init__(self, id: str, media: list[str], target: str, offset_us: int, skip_us: int) -> None:
         self.id = id
+        self.key = ""
+        """What the world calls it: ids of playbacks need not be unique here, but there they are."""
         self.media = media
         self.target = target
         self.skip_us = skip_us
@@ -55,31 +58,30 @@ class Player:
     def __init__(self, exchange: "Exchange") -> None:
         self._exchange = exchange
         self._world = exchange.world
-        self._now_on: dict[str, Playing] = {}
+        self._now_on: dict[str, list[Playing]] = {}
+        self._keys = itertools.count()
 
     def find(self, id: str) -> Playing:
-        """A playback that is queued, playing or paused. Raises `Refused` (404)."""
-        playing = self._now_on.get(id)
-        if playing is None:
+        """A playback that is queued, playing or paused; of several, the first. Raises `Refused` (404)."""
+        found = self._now_on.get(id)
+        if not found:
             raise Refused(404, "Playback not found")
-        return playing
+        return found[0]
 
     def play(self, playing: Playing, target_id: str) -> None:
-        """Begin, after what is running there already. Raises `Gone`."""
+        """Begin, after what is running there already; an id that is taken is played twice. Raises `Gone`."""
         uri = playing.media[0]
-        try:
-            made = self._world.play(playing.id, target_id, Heard(self._exchange.heard_as(uri), uri))
-        except Conflict:
-            raise Refused(409, f"Playback with id '{playing.id}' already exists") from None
+        playing.key = f"{playing.id}#{next(self._keys)}"
+        made = self._world.play(playing.key, target_id, Heard(self._exchange.heard_as(uri), uri))
         # The world may have ended it already: then the end is told after this, and finds it.
         made.tag = playing
-        self._now_on[playing.id] = playing
+        self._now_on.setdefault(playing.id, []).append(playing)
 
     def stop(self, id: str) -> None:
         """Stop a playback, or take it out of the queue. Raises `Refused` (404)."""
-        self.find(id)
+        playing = self.find(id)
         try:
-            self._world.stop_play(id)
+            self._world.stop_play(playing.key)
         except Gone:
             raise Refused(404, "Playback not found") from None
 
@@ -124,7 +126,7 @@ class Player:
     def ended(self, playback: Playback, ok: bool) -> None:
         """A playback is over: played, stopped, or impossible."""
         playing: Playing = playback.tag
-        self._now_on.pop(playing.id, None)
+        self._forget(playing)
         if not playback.started and not ok:
             playing.state = "playing"
             self._tell("PlaybackStarted", playing)  # Asterisk says so even of a sound that is not there
@@ -138,6 +140,12 @@ class Player:
 
     # Inside
 
+    def _forget(self, playing: Playing) -> None:
+        same = self._now_on[playing.id]
+        same.remove(playing)
+        if not same:
+            del self._now_on[playing.id]
+
     def _go(self, playing: Playing, position_us: int) -> None:
         """Be at this position of the present sound now."""
         playing.turn += 1
@@ -148,19 +156,19 @@ class Player:
 
     def _sound_over(self, of: tuple[Playing, int]) -> None:
         playing, turn = of
-        if playing.turn != turn or playing.id not in self._world.playbacks:
+        if playing.turn != turn or playing.key not in self._world.playbacks:
             return
         if playing.place + 1 == len(playing.media):
-            self._world.stop_play(playing.id)
+            self._world.stop_play(playing.key)
             return
         playing.state = "continuing"
         self._tell("PlaybackContinuing", playing)
         playing.place += 1
-        playback = self._world.playbacks[playing.id]
+        playback = self._world.playbacks[playing.key]
         self._change_sound(playback, playing.uri)
         if self._exchange.lengths(playing.uri) is None:
             playing.state = "failed"
-            self._world.stop_play(playing.id)
+            self._world.stop_play(playing.key)
             return
         playing.state = "playing"
         self._tell("PlaybackStarted", playing)

@@ -124,6 +124,20 @@ class Stored:
                 left -= CHUNK
 
 
+def _durations(recording: Recording, segments: list[Segment]) -> dict[str, int]:
+    """Whole seconds, counted as oddly as Asterisk does.
+
+    Who listens for silence is told how long somebody talked as the length of the whole; and silence that ended the
+    recording counts as a second of talk when there was none.
+    """
+    if not recording.silence_us:
+        return {"duration": sum(us for us, _ in segments) // SECOND}
+    talked_s = recording.talked_us // SECOND
+    if recording.ended_by == "silence":
+        talked_s = max(1, talked_s)
+    return {"duration": talked_s, "talking_duration": talked_s, "silence_duration": 0}
+
+
 def _samples(us: int) -> int:
     return us * RATE // SECOND
 
@@ -231,12 +245,7 @@ class Recorder:
         if not take.thrown_away:
             self.stored[take.name] = Stored(take.name, take.format, (*take.before, *segments))
         take.state = "done"
-        duration_s = sum(us for us, _ in segments) // SECOND
-        more = {"duration": duration_s}
-        if recording.silence_us:
-            talking_s = min(duration_s, recording.talked_us // SECOND)
-            more |= {"talking_duration": talking_s, "silence_duration": duration_s - talking_s}
-        self._tell("RecordingFinished", take, more)
+        self._tell("RecordingFinished", take, _durations(recording, segments))
 
     # Inside
 

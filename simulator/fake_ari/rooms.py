@@ -41,6 +41,12 @@ def shown(bridge: Bridge, *, entering: bool = False) -> dict[str, Any]:
     }
 
 
+def hears_keys(bridge: Bridge) -> bool:
+    """Whether keys pressed in the bridge are told."""
+    room: Room = bridge.tag
+    return room.dtmf_events or _technology(bridge, room, entering=False) == "softmix"
+
+
 def _technology(bridge: Bridge, room: Room, entering: bool) -> str:
     """Two legs are joined natively, unless somebody listens to keys or to the sound."""
     if room.holding:

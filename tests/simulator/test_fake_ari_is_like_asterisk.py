@@ -49,6 +49,9 @@ async def prompt_and_key(app: App, twin: Twin, sounds: Path) -> None:
         await app.ask("DELETE", "playbacks/p1")
         await app.event("PlaybackFinished")
         await app.ask("GET", "playbacks/p1")
+        for _ in range(2):  # Asterisk plays both
+            await app.ask("POST", f"channels/{leg}/play/twice", media=f"sound:{sounds}/half")
+        await app.until(lambda: len(app.of("PlaybackFinished", id="twice")) == 2, "both ends")
         await app.ask("DELETE", f"channels/{leg}", reason_code=16)
         await app.event("StasisEnd")
 
@@ -168,6 +171,9 @@ async def recordings(app: App, twin: Twin, sounds: Path) -> None:
         ):
             await app.ask("POST", record, **({"name": "r5", "format": "wav"} | wrong))
         await app.ask("POST", record, format="wav")
+        await app.ask("POST", record, name="still", format="wav", maxSilenceSeconds=1)
+        await app.event("RecordingFinished", id="still")
+        await app.ask("DELETE", "recordings/stored/still")
         await app.ask("POST", record, name="r6", format="wav")
         await app.event("RecordingStarted", id="r6")
         await caller.hang_up()
@@ -195,6 +201,8 @@ async def a_talk(app: App, twin: Twin, sounds: Path) -> None:
         await caller.press("1")
         await app.ask("POST", "bridges/b1/record", name="talk", format="wav")
         await app.event("RecordingStarted", id="talk")
+        await caller.press("2")  # heard only because the bridge is recorded
+        await app.event("ChannelDtmfReceived", digit="2")
         await app.ask("GET", "recordings/live/talk")
         await app.ask("GET", "bridges")
         await app.event("StasisEnd", id="o1")
@@ -254,6 +262,10 @@ async def dialling_in_vain(app: App, twin: Twin, sounds: Path) -> None:
         await app.ask("DELETE", "bridges/b5")
         await app.ask("DELETE", "channels/given-up", reason="answered_elsewhere")
         await app.event("ChannelDestroyed", id="given-up")
+        await app.ask("POST", "channels/declined", endpoint="PJSIP/jiro", app=app.name)
+        await app.event("ChannelStateChange", id="declined")
+        await app.ask("DELETE", "channels/declined", reason_code=17)
+        await app.event("ChannelDestroyed", id="declined")
 
 
 async def created_and_dialled(app: App, twin: Twin, sounds: Path) -> None:
@@ -569,8 +581,10 @@ def courses(app: App) -> dict[str, list[Any]]:
 
 def _steady(event: dict[str, Any], legs: set[str]) -> dict[str, Any]:
     """Without what another thread of Asterisk may or may not have done yet."""
-    if event.get("dialstatus") == "RINGING":
-        return {**event, "peer": {**event["peer"], "state": "Down or Ringing"}}
+    if event["type"] == "Dial":  # told a moment before or after the change of state
+        return {**event, "peer": {**event["peer"], "state": ""}}
+    if event["type"] == "RecordingFinished" and event["recording"]["target_uri"].startswith("bridge:"):
+        return {**event, "recording": {**event["recording"], "duration": 0}}  # as long as SIP telephones take
     if event["type"] == "ChannelLeftBridge":  # the recorder's own channel shows for a moment
         present = [leg for leg in event["bridge"]["channels"] if leg in legs]
         return {**event, "bridge": {**event["bridge"], "channels": present}}

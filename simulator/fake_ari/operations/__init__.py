@@ -7,8 +7,10 @@ from simulator.fake_ari.operations import (
     asterisk,
     bridges,
     channel_media,
+    channel_variables,
     channels,
     device_states,
+    dialling,
     endpoints,
     events,
     playbacks,
@@ -17,7 +19,7 @@ from simulator.fake_ari.operations import (
 )
 from simulator.fake_ari.rest import Table
 
-_ROWS_OF_CHANNELS_TOO: Final = channel_media  # imported for its rows in the table of channels
+_ROWS_OF_CHANNELS_TOO: Final = (dialling, channel_media, channel_variables)  # imported for their rows
 
 TABLES: Final[tuple[Table, ...]] = (
     asterisk.TABLE,

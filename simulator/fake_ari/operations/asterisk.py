@@ -3,8 +3,9 @@
 from typing import Final
 
 from simulator.fake_ari.channel import stamp
-from simulator.fake_ari.exchange import ASTERISK_ID, SYSTEM, VERSION, Exchange
+from simulator.fake_ari.exchange import SYSTEM, VERSION, Exchange
 from simulator.fake_ari.rest import DONE, Answer, Ask, Parameter, Refused, Table, path
+from simulator.fake_ari.telling import ASTERISK_ID
 
 TABLE: Final = Table("asterisk", "The switch")
 VARIABLE: Final = Parameter("variable", "Name of the variable", required=True)
