@@ -5,6 +5,8 @@ audio:<id or relative path>       a file below the audio root
 url:<https address>               a file elsewhere
 tone:beep                         the sign to speak now
 builtin:<phrase>[:<language>]     goodbye, apology (spoken; English if the language has none), hold-music
+builtin:place:<language>:<n>      the caller's place in a waiting line, 1 to 20
+builtin:wait:<language>:<minutes> the expected wait: 1, 2, 3, 5, 10, 15, 20 or 30 minutes
 """
 
 from dataclasses import dataclass
@@ -12,8 +14,18 @@ from typing import Final, Literal, assert_never
 
 from recordings.errors import SoundUnavailable
 
-Phrase = Literal["goodbye", "apology"]
-KINDS: Final = "say:, audio:, url:, tone:beep, builtin:goodbye, builtin:apology or builtin:hold-music"
+Fixed = Literal["goodbye", "apology"]
+Counted = Literal["place", "wait"]
+Phrase = Fixed | Counted
+COUNTS: Final[dict[Counted, frozenset[int]]] = {
+    "place": frozenset(range(1, 21)),
+    "wait": frozenset({1, 2, 3, 5, 10, 15, 20, 30}),
+}
+"""The numbers there are phrases for: each is a sound of its own, ready before a call needs it."""
+KINDS: Final = (
+    "say:, audio:, url:, tone:beep, builtin:goodbye, builtin:apology, builtin:hold-music, "
+    "builtin:place:<language>:<1 to 20> or builtin:wait:<language>:<1, 2, 3, 5, 10, 15, 20 or 30>"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +60,11 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A short phrase the product brings with it."""
+    """A short phrase the product brings with it. `number` is the place, or the minutes, it speaks of."""
 
     phrase: Phrase
     language: str
+    number: int = 0
 
 
 SoundKey = Say | Audio | Url | Made | Builtin
@@ -73,8 +86,15 @@ def parse(key: str) -> SoundKey:
             return Made("hold-music")
         case "builtin", ["goodbye" | "apology" as phrase, *language]:
             return Builtin(phrase, ":".join(language) or "en")
+        case "builtin", ["place" | "wait" as phrase, language, number] if _counts(phrase, number):
+            return Builtin(phrase, language or "en", int(number))
         case _:
             raise SoundUnavailable(shown(key), "it is not a sound key", f"use {KINDS}")
+
+
+def _counts(phrase: Counted, number: str) -> bool:
+    """Whether there is such a phrase; a number has one spelling, so that a sound has one key."""
+    return number in {str(each) for each in COUNTS[phrase]}
 
 
 def kind(sound: Say | Audio | Made) -> Literal["say", "audio", "made"]:
