@@ -14,7 +14,7 @@ The rules (product rules, sections 3 and 4):
 The table below is these rules, and nothing beside it changes a state. What it does not hold is refused.
 """
 
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from flowengine.call.causes import Outcome
 from flowengine.call.events import Instant
@@ -103,7 +103,7 @@ def resting(wish: Wish, in_reach: bool) -> State:
     return "paused" if wish == "pause" else "available"
 
 
-def moved(agent: Agent, move: Move, at: Instant, *, end_of_line: int, **facts: object) -> Agent:
+def moved(agent: Agent, move: Move, at: Instant, *, end_of_line: int, **facts: Any) -> Agent:
     """Make a move.
 
     Args:
@@ -119,15 +119,17 @@ def moved(agent: Agent, move: Move, at: Instant, *, end_of_line: int, **facts: o
     target = TABLE.get((agent.state, move))
     if target is None:
         raise Illegal(f"an agent who is {agent.state} cannot {move.replace('_', ' ')}")
-    after = agent._replace(**facts)  # type: ignore[arg-type]
-    state = resting(after.wish, after.in_reach) if target == REST else target
+    changes: dict[str, Any] = facts
+    wish, in_reach = facts.get("wish", agent.wish), facts.get("in_reach", agent.in_reach)
+    state: State = resting(wish, in_reach) if target == REST else target
     if state not in WORKING:
-        after = after._replace(call="", lease=0)
-    came_online = after.online and not agent.online
-    answered = state == "talking" and agent.state != "talking"
-    if came_online or answered:
-        after = after._replace(place=end_of_line)
-    return after._replace(state=state, since=agent.since if state == agent.state else at)
+        changes |= {"call": "", "lease": 0}
+    came_online = in_reach and wish != "leave" and not agent.online
+    if came_online or (state == "talking" and agent.state != "talking"):
+        changes["place"] = end_of_line
+    if state != agent.state:
+        changes["since"] = at
+    return agent._replace(state=state, **changes)
 
 
 def presence(
