@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from flowengine.ari.errors import AriError
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import KeepRecording
@@ -68,18 +69,23 @@ class LibraryKeeper:
     ) -> None:
         """Take a recording over from the switch."""
         limit_ms = int(command.limit_s * 1000) or None
-        kept = await self._library.keep(f"{call}-{command.recording}", sound, limit_ms)
-        async with self._database.writing() as session:
-            await save_recording(
-                session,
-                account,
-                call,
-                command,
-                path=str(kept.path.relative_to(kept.path.parents[1])),
-                size_bytes=kept.bytes,
-                sha256=kept.sha256,
-                duration_ms=kept.duration_ms,
-            )
+        id = f"{call}-{command.recording}"
+        kept = await self._library.keep(id, sound, limit_ms)
+        try:
+            async with self._database.writing() as session:
+                await save_recording(
+                    session,
+                    account,
+                    call,
+                    command,
+                    path=str(kept.path.relative_to(kept.path.parents[1])),
+                    size_bytes=kept.bytes,
+                    sha256=kept.sha256,
+                    duration_ms=kept.duration_ms,
+                )
+        except Exception:
+            await self._library.delete(id)  # it stays on the switch; a file nobody knows of helps nobody
+            raise
 
 
 @contextlib.asynccontextmanager
@@ -131,12 +137,12 @@ async def opened(
         engine.switch = switch
         address = await stack.enter_async_context(serve_health(settings, engine, switch))
         await stack.enter_async_context(switch)
-        with contextlib.suppress(Exception):
+        stack.push_async_callback(_drain, engine, settings.drain_s)
+        with contextlib.suppress(AriError):
             await switch.client.wait_ready(FIRST_CONNECT_S)
         if not switch.client.ready:
             log.warning("switch not ready yet, still trying", problem=switch.client.problem)
         await stack.enter_async_context(_following(news, engine, desk, prompts))
-        stack.push_async_callback(_drain, engine, settings.drain_s)
         yield Installation(settings, database, engine, switch, desk, prompts, library, address)
 
 
@@ -212,7 +218,10 @@ async def _following(
 
     async def follow() -> None:
         async for catalog in news:
-            await _render(prompts, catalog)
+            try:
+                await _render(prompts, catalog)
+            except Exception:
+                log.exception("prompts not made, the catalogue is taken over without them")
             engine.catalog = catalog
             desk.renew(catalog, engine.clock.now())
             log.info("catalogue renewed", numbers=len(catalog.numbers))
