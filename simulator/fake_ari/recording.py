@@ -59,7 +59,7 @@ class Take:
 
     def segments(self, ended_at: int, cut_us: int) -> list[Segment]:
         """What was heard, in order, without the last `cut_us`."""
-        until = [*(at for at, _, _ in self.trace[1:]), ended_at]
+        until = [*(at for at, _, _ in self.trace), ended_at][1:]
         found = [
             (end - at, talking)
             for (at, sending, talking), end in zip(self.trace, until, strict=True)
@@ -239,6 +239,9 @@ class Recorder:
     def ended(self, recording: Recording) -> None:
         """A recording is complete."""
         take: Take = recording.tag
+        if not recording.started:
+            take.state = "recording"
+            self._tell("RecordingStarted", take)  # Asterisk begins it, were it only to end it
         self._takes.pop(take.name, None)
         self._world.stored.pop(recording.id, None)
         segments = take.segments(self._world.now, recording.received_us - recording.duration_us)

@@ -64,6 +64,7 @@ async def caller_hangs_up_in_a_prompt(app: App, twin: Twin, sounds: Path) -> Non
         await app.event("PlaybackStarted")
         await app.ask("POST", f"channels/{leg}/play/q2", media=f"sound:{sounds}/two")
         await app.ask("GET", "playbacks/q2")
+        await app.ask("POST", f"channels/{leg}/record", name="too-late", format="wav")
         await caller.hang_up()
         await app.event("StasisEnd")
         await app.ask("POST", f"channels/{leg}/play/q3", media=f"sound:{sounds}/two")
