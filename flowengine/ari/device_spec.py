@@ -54,10 +54,10 @@ _SECRET_LETTERS: Final = 24
 
 
 class DeviceError(Exception):
-    """A SIP account cannot be as wanted."""
+    """A SIP account cannot be as wanted. `device` is its name, or empty where none can be."""
 
     def __init__(self, device: str, problem: str) -> None:
-        super().__init__(f"device {device[:64]!r}: {problem}")
+        super().__init__(f"device {device[:64]!r}: {problem}" if device else problem)
         self.device = device
 
 

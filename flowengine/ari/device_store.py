@@ -97,7 +97,7 @@ class DeviceStore:
         except AriRefused as no:
             raise _not_written(kind, name, no, is_new) from None
 
-    async def delete(self, kind: Kind, name: str) -> None:
+    async def delete(self, kind: Kind, name: str, *, is_ours: bool) -> None:
         """Remove one object; one that is not there is removed already."""
         try:
             await self._ask("DELETE", _path(kind, name))
@@ -105,11 +105,13 @@ class DeviceStore:
             match no.status:
                 case 404:
                     return
-                case 403:
+                case 403 if not is_ours:
                     raise taken(name) from None
                 case _:
                     raise DeviceRefused(
-                        name, f"Asterisk does not remove its {kind} ({no.status}, {no.reason}): try again"
+                        name,
+                        f"Asterisk does not remove its {kind} ({no.status}, {no.reason}): run `module reload"
+                        " res_pjsip.so` on its command line, and try again",
                     ) from None
 
     async def _ask(self, method: Method, path: str, body: Mapping[str, Any] | None = None) -> AriResponse:

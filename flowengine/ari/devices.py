@@ -202,7 +202,7 @@ class DeviceProvisioner:
 
     async def _clear(self, work: _Work) -> None:
         for kind in work.stale:
-            await self._store.delete(kind, work.name)
+            await self._store.delete(kind, work.name, is_ours=not work.is_new)
 
     async def _write(self, kind: Kind, work: _Work) -> None:
         is_new = work.found[kind] is None or kind in work.stale
@@ -212,7 +212,7 @@ class DeviceProvisioner:
     async def _remove(self, name: str, endpoint: Attributes) -> None:
         _check_ours(name, endpoint)
         for kind in KINDS:
-            await self._store.delete(kind, name)
+            await self._store.delete(kind, name, is_ours=endpoint is not None)
 
 
 def _ours(endpoints: Mapping[str, Attributes]) -> tuple[str, ...]:

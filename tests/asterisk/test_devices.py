@@ -393,13 +393,23 @@ async def test_an_asterisk_that_lost_its_database_gets_all_accounts_back(exchang
 async def test_a_part_that_went_missing_is_made_again(exchange: Exchange) -> None:
     await exchange.devices.provision(device())
     for kind in ("aor", "auth", "endpoint"):
-        await exchange.node.cli(f"database del ps_{kind}s/{kind} aiko")
+        await exchange.switch.client.request("DELETE", f"asterisk/config/dynamic/res_pjsip/{kind}/aiko")
         report = await exchange.devices.reconcile([device()])
         assert report.created + report.updated == ("aiko",)
-    await exchange.node.cli("database put ps_endpoints/endpoint aiko broken")
-    assert (await exchange.devices.reconcile([device()])).created == ("aiko",)
     async with exchange.phone() as phone:
         assert await phone.register(SECRET) == 200
+
+
+async def test_an_account_that_asterisk_cannot_read_is_made_again(exchange: Exchange) -> None:
+    wanted = [device("aiko"), device("ben")]
+    await exchange.devices.reconcile(wanted)
+    await exchange.node.cli("database put ps_endpoints/endpoint aiko broken")  # it hides those behind it, too
+    await exchange.node.cli("module reload res_pjsip.so")
+    assert "aiko" in (await exchange.devices.reconcile(wanted)).created
+    assert await exchange.devices.reconcile(wanted) == Report(unchanged=("aiko", "ben"))
+    async with exchange.phone("aiko") as one, exchange.phone("ben") as other:
+        assert await one.register(SECRET) == 200
+        assert await other.register(SECRET) == 200
 
 
 async def test_what_asterisk_keeps_and_logs_has_no_secret(exchange: Exchange) -> None:
