@@ -212,6 +212,27 @@ def test_a_language_counts_where_it_is_spoken() -> None:
     assert what_if(trace(call), with_goodbye(new, "Bye")).verdict == "same"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        WaitingLine(max_waiting=3, announce_position=True),
+        WaitingLine(max_waiting=3, announce_wait=True),
+    ],
+)
+def test_a_line_that_tells_the_place_tells_it_in_a_language(line: WaitingLine) -> None:
+    def of(queue: WaitingLine, language: str) -> Flow:
+        made = flow(ring=GroupTransfer(group="team", queue=queue, connections={"busy": None}))
+        return made.model_copy(update={"language": language})
+
+    def waits(queue: WaitingLine) -> Trace:
+        return trace(drive(of(queue, "en-US")).arrives().offered(busy=1).has_place(1).hangs_up())
+
+    silent = WaitingLine(max_waiting=3)
+    assert what_if(waits(silent), of(silent, "ja-JP")).verdict == "same"
+    assert what_if(waits(silent), of(line, "en-US")).verdict == "unknown"
+    assert what_if(waits(line), of(line, "ja-JP")).verdict == "unknown"
+
+
 def test_keys_typed_ahead_for_one_menu_do_not_answer_another() -> None:
     """`12` answered the first two menus in one breath; without the second, the 2 would fall into the third."""
     states: States = {
