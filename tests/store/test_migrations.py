@@ -113,7 +113,8 @@ def test_the_migrations_are_inside_the_package() -> None:
     assert (migrate.MIGRATIONS / "script.py.mako").is_file()
     assert migrate.MIGRATIONS.is_relative_to(Path(migrate.__file__).parent)
     assert sorted(file.name for file in (migrate.MIGRATIONS / "versions").glob("*.py")) == [
-        "0001_first_tables.py"
+        "0001_first_tables.py",
+        "0002_keep_the_desk_in_the_database.py",
     ]
 
 
