@@ -31,7 +31,7 @@ class AsteriskRig:
         """Play them."""
         placed = place(cases)
         users = tuple(
-            SipUser(user.name, password=_secret(user.name)) for each in placed for user in each.users.values()
+            SipUser(user.name, password=secret(user.name)) for each in placed for user in each.users.values()
         )
         turns = asyncio.Semaphore(AT_ONCE)
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
@@ -66,7 +66,7 @@ async def _play(placed: Placed, node: AsteriskNode, running: Running) -> Ran:
         for name, does in placed.case.agents.items():  # in line order: one after another
             user = placed.users[name].name
             if not isinstance(does, cases.Absent):
-                phone = AgentPhone(user, port, _behaviour(does), password=_secret(user))
+                phone = AgentPhone(user, port, _behaviour(does), password=secret(user))
                 phones[name] = await stack.enter_async_context(phone)
                 await _until_reachable(running, user)
         outcome = await Caller(placed.number, port).run(*_script(placed.case.steps), within=CASE_S)
@@ -108,7 +108,8 @@ async def _until_kept(running: Running, call: str) -> None:
     await until(lambda: len(running.kept.get(call, [])) >= wanted, 10)
 
 
-def _secret(user: str) -> str:
+def secret(user: str) -> str:
+    """The SIP password of a user."""
     return f"{user}-secret"
 
 
