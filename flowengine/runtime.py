@@ -28,6 +28,21 @@ log = structlog.get_logger(__name__)
 Watch = Callable[[str, CallMachine, Event, list[Command]], None]
 """Sees every step of every call: the live picture, the demo, and tests."""
 
+
+def several(*watches: Watch | None) -> Watch:
+    """One watch made of several. One that fails keeps none of the others from seeing."""
+
+    def watch(call: str, machine: CallMachine, event: Event, said: list[Command]) -> None:
+        for each in watches:
+            if each is not None:
+                try:
+                    each(call, machine, event, said)
+                except Exception:
+                    log.exception("a watcher failed", call=call)
+
+    return watch
+
+
 LAST_S: Final = 10.0
 """How long `drain` lets last rows be written and recordings come home, in seconds, after it has left the calls."""
 
@@ -48,7 +63,7 @@ class Engine:
         journal, clock, keeper: the ports to the world.
         new_call_id: gives prefixed, time-ordered ids.
         country: how national numbers of the trunk are read (two letters), or None.
-        watch: sees every step.
+        watch: sees every step; make one of `several` if there are more.
     """
 
     def __init__(
@@ -73,6 +88,10 @@ class Engine:
         self.switch: Switch
         self.desk: Desk
         self.on_reachable: Callable[[str, bool], None] = lambda _endpoint, _is_reachable: None
+        self.on_refused: Callable[[str], None] = lambda _reason: None
+        """Told why a call was not taken."""
+        self.on_over: Callable[[str], None] = lambda _call: None
+        """Told when nothing is left of a call, however it ended."""
         self._new_call_id = new_call_id
         self._calls: dict[str, LiveCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,6 +103,11 @@ class Engine:
         """The machines of the calls running now, by call id."""
         return {id: live.machine for id, live in self._calls.items()}
 
+    def published(self, call: str) -> PublishedFlow | None:
+        """The flow a running call runs, and so its account."""
+        live = self._calls.get(call)
+        return None if live is None else live.published
+
     def arrived(self, arrival: Arrival) -> None:
         """Start a call, or refuse it before it is answered with the cause that tells the carrier why."""
         number = e164(arrival.number, self.country) or arrival.number
@@ -93,6 +117,7 @@ class Engine:
         if isinstance(found, Rejection):
             log.info("call refused", number=masked(number), reason=found.reason, cause=found.cause)
             self.switch.reject(arrival, found.cause)
+            self.on_refused(found.reason)
             return
         call = self._new_call_id()
         caller = e164(arrival.caller, self.country) or arrival.caller
@@ -155,6 +180,7 @@ class Engine:
 
     def forget(self, call: str) -> None:
         """A call is done."""
-        self._calls.pop(call, None)
+        if self._calls.pop(call, None) is not None:
+            self.on_over(call)
         if not self._calls:
             self._empty.set()

@@ -22,9 +22,10 @@ from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
+from flowengine.live.picture import LivePicture
 from flowengine.routing.desk import MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog, PublishedFlow
-from flowengine.runtime import Engine, Watch
+from flowengine.runtime import Engine, Watch, several
 from flowengine.store import catalog as catalogs
 from flowengine.store.database import Database, open_database
 from flowengine.store.ids import new_id
@@ -53,6 +54,7 @@ class Installation:
     desk: MemoryDesk
     prompts: PromptLibrary
     library: RecordingLibrary
+    picture: LivePicture
     address: str
     """Where health is told, such as http://127.0.0.1:8080."""
 
@@ -124,11 +126,11 @@ async def opened(
             keeper=LibraryKeeper(database, library),
             new_call_id=lambda: new_id("cal"),
             country=settings.country,
-            watch=watch,
         )
+        picture = picture_of(engine, watch)
         news = catalogs.watch(database)
         catalog = await anext(news)
-        desk = desk_of(engine, catalog)
+        desk = desk_of(engine, catalog, picture)
         engine.desk = desk
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
@@ -142,11 +144,20 @@ async def opened(
             await switch.client.wait_ready(FIRST_CONNECT_S)
         if not switch.client.ready:
             log.warning("switch not ready yet, still trying", problem=switch.client.problem)
-        await stack.enter_async_context(_following(news, engine, desk, prompts))
-        yield Installation(settings, database, engine, switch, desk, prompts, library, address)
+        await stack.enter_async_context(_following(news, engine, desk, prompts, picture))
+        yield Installation(settings, database, engine, switch, desk, prompts, library, picture, address)
 
 
-def desk_of(engine: Engine, catalog: Catalog) -> MemoryDesk:
+def picture_of(engine: Engine, watch: Watch | None = None) -> LivePicture:
+    """A live picture of this engine, told everything from now on; `watch` goes on seeing every step."""
+    picture = LivePicture(engine.clock.now, engine.published)
+    engine.watch = several(watch, picture.watch)
+    engine.on_over = picture.call_over
+    engine.on_refused = picture.refused
+    return picture
+
+
+def desk_of(engine: Engine, catalog: Catalog, picture: LivePicture) -> MemoryDesk:
     """A desk in memory that speaks to this engine and is woken when a lease runs out."""
     loop = asyncio.get_running_loop()
 
@@ -154,7 +165,11 @@ def desk_of(engine: Engine, catalog: Catalog) -> MemoryDesk:
         delay_s = max(0, at - engine.clock.now()) / SECOND
         loop.call_later(delay_s, lambda: desk.tick(engine.clock.now()))
 
-    desk = MemoryDesk(Outlets(engine.happened, wake_at), catalog)
+    picture.renewed(catalog)
+    outlets = Outlets(
+        engine.happened, wake_at, picture.agent_changed, picture.line_changed, picture.line_left
+    )
+    desk = MemoryDesk(outlets, catalog)
     return desk
 
 
@@ -212,7 +227,11 @@ def _media(prompts: PromptLibrary, sound: str, heard: dict[str, str] | None) -> 
 
 @contextlib.asynccontextmanager
 async def _following(
-    news: AsyncIterator[Catalog], engine: Engine, desk: MemoryDesk, prompts: PromptLibrary
+    news: AsyncIterator[Catalog],
+    engine: Engine,
+    desk: MemoryDesk,
+    prompts: PromptLibrary,
+    picture: LivePicture,
 ) -> AsyncIterator[None]:
     """Take over each new catalogue, its sounds first, for as long as the context is open."""
 
@@ -223,6 +242,7 @@ async def _following(
             except Exception:
                 log.exception("prompts not made, the catalogue is taken over without them")
             engine.catalog = catalog
+            picture.renewed(catalog)
             desk.renew(catalog, engine.clock.now())
             log.info("catalogue renewed", numbers=len(catalog.numbers))
 
