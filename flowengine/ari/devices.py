@@ -85,11 +85,11 @@ class _Work:
     def stale(self) -> tuple[Kind, ...]:
         """What has to go first, as changing it would not do."""
         if self.found["endpoint"] is not None and not self.agrees("endpoint", "webrtc"):
-            return (
-                KINDS  # `webrtc` leaves a dozen settings behind; and what registered is another kind of phone
-            )
+            # `webrtc` leaves a dozen settings behind, and what registered is another kind of phone.
+            return KINDS
         if self.found["auth"] is not None and not self.agrees("auth", "md5_cred"):
-            return ("aor",)  # with its registrations: who knew the old secret must get no more calls
+            # With its registrations: who knew the old secret must get no more calls.
+            return ("aor",)
         return ()
 
     def agrees(self, kind: Kind, *attributes: str) -> bool:

@@ -422,6 +422,14 @@ async def test_a_name_can_be_wanted_once(book: Book, devices: DeviceProvisioner)
     assert book.asked == []
 
 
+async def test_asterisk_may_not_let_go_of_what_is_ours(book: Book, devices: DeviceProvisioner) -> None:
+    await devices.provision(device())
+    book.fail = lambda each: AriRefused(403, "Could not delete") if each.startswith("DELETE") else None
+    for refused in (devices.remove("aiko"), devices.provision(device(digest="0" * 32))):
+        with pytest.raises(DeviceRefused, match="does not remove its aor"):
+            await refused
+
+
 # Interruptions
 
 
@@ -476,10 +484,13 @@ async def test_a_device_made_while_all_are_reconciled_stays(book: Book, devices:
     stored = [device("a")]
 
     async def read() -> list[DeviceSpec]:
-        return list(stored)
+        found = list(stored)
+        for _ in range(20):  # a database takes its time
+            await asyncio.sleep(0)
+        return found
 
     reconciling = asyncio.create_task(devices.reconcile(read))
     await asyncio.sleep(0)
     stored.append(device("b"))
-    await asyncio.gather(reconciling, devices.provision(device("b")), devices.reconcile(read))
+    await asyncio.gather(reconciling, devices.provision(device("b")))
     assert await devices.list_provisioned() == ("a", "b")

@@ -71,29 +71,51 @@ class BarePhone:
         else:
             self._transport.close()
 
-    async def register(self, secret: str, *, expires_s: int = 300, times: int = 1) -> int:
+    async def register(self, secret: str, *, expires_s: int = 300) -> int:
         """REGISTER and answer the challenge; `expires_s` 0 ends it. Returns the last status."""
+        return await self._ask("REGISTER", "sip:127.0.0.1", self.name, secret, f"Expires: {expires_s}")
+
+    async def call(self, number: str, secret: str, shown: str) -> int:
+        """INVITE, claiming to be `shown`, and wait for the end of the ringing. Returns the final status."""
+        return await self._ask("INVITE", f"sip:{number}@127.0.0.1", number, secret, "Privacy: none", shown)
+
+    async def _ask(self, method: str, uri: str, to: str, secret: str, extra: str, shown: str = "") -> int:
         authorization = ""
         status = 0
-        for _ in range(1 + times):
+        for _ in range(2):
             self._cseq += 1
-            self._send(
-                "REGISTER sip:127.0.0.1 SIP/2.0\r\n"
+            start = (
                 f"Via: SIP/2.0/{self._via};branch=z9hG4bK{self._call_id}x{self._cseq}\r\n"
-                f"From: <sip:{self.name}@127.0.0.1>;tag=t{self._cseq}\r\nTo: <sip:{self.name}@127.0.0.1>\r\n"
-                f"Call-ID: {self._call_id}\r\nCSeq: {self._cseq} REGISTER\r\nContact: <{self._contact}>\r\n"
-                f"Expires: {expires_s}\r\nMax-Forwards: 70\r\n{authorization}Content-Length: 0\r\n\r\n"
+                f"From: {shown}<sip:{self.name}@127.0.0.1>;tag={self._call_id}\r\n"
+                f"Call-ID: {self._call_id}-{method}\r\nMax-Forwards: 70\r\n"
             )
-            async with asyncio.timeout(3):
-                response = await self._responses.get()
+            self._send(
+                f"{method} {uri} SIP/2.0\r\n{start}To: <sip:{to}@127.0.0.1>\r\nCSeq: {self._cseq} {method}\r\n"
+                f"Contact: <{self._contact}>\r\n{extra}\r\n{authorization}Content-Length: 0\r\n\r\n"
+            )
+            response = await self._final()
             status = int(response.split(" ", 2)[1])
+            if method == "INVITE":
+                tagged = re.search(r"^To: .*?(?=\r?$)", response, re.MULTILINE)
+                assert tagged is not None
+                self._send(
+                    f"ACK {uri} SIP/2.0\r\n{start}{tagged[0]}\r\nCSeq: {self._cseq} ACK\r\n"
+                    "Content-Length: 0\r\n\r\n"
+                )
             if status != 401:
                 break
             found = re.search(r"^WWW-Authenticate: Digest (.*?)\r?$", response, re.MULTILINE)
             assert found is not None
             self.challenge = dict(re.findall(r'(\w+)="?([^",]+)"?', found[1]))
-            authorization = self._authorization(secret)
+            authorization = self._authorization(method, uri, secret)
         return status
+
+    async def _final(self) -> str:
+        async with asyncio.timeout(3):
+            while True:
+                response = await self._responses.get()
+                if not response.startswith("SIP/2.0 1"):
+                    return response
 
     async def rings(self, within: float = 3.0) -> str:
         """Wait for an INVITE, past or to come."""
@@ -129,14 +151,14 @@ class BarePhone:
         lines = [f"SIP/2.0 {status}", *kept, f"{to[0]};tag=bare", f"Contact: <{self._contact}>"]
         self._send("\r\n".join([*lines, "Content-Length: 0", "", ""]))
 
-    def _authorization(self, secret: str) -> str:
+    def _authorization(self, method: str, uri: str, secret: str) -> str:
         """RFC 2617, section 3.2.2."""
         asked = self.challenge
         who = _md5(f"{self.name}:{asked['realm']}:{secret}")
-        what = _md5("REGISTER:sip:127.0.0.1")
+        what = _md5(f"{method}:{uri}")
         response = _md5(f"{who}:{asked['nonce']}:00000001:bare:auth:{what}")
         values = {"username": self.name, "realm": asked["realm"], "nonce": asked["nonce"]}
-        values |= {"uri": "sip:127.0.0.1", "response": response, "cnonce": "bare", "opaque": asked["opaque"]}
+        values |= {"uri": uri, "response": response, "cnonce": "bare", "opaque": asked["opaque"]}
         quoted = ",".join(f'{key}="{value}"' for key, value in values.items())
         return f"Authorization: Digest {quoted},algorithm=MD5,qop=auth,nc=00000001\r\n"
 

@@ -191,6 +191,26 @@ async def test_registering_makes_a_device_reachable_and_unregistering_ends_it(ex
         await exchange.reach("aiko", True)
         assert await phone.register(SECRET, expires_s=0) == 200
         await exchange.reach("aiko", False)
+        assert await phone.register(SECRET) == 200
+        await exchange.reach("aiko", True)
+        await exchange.devices.remove("aiko")
+        await exchange.reach("aiko", False)
+        assert await phone.register(SECRET) == 401
+
+
+async def test_a_device_calls_as_who_it_is_and_not_as_who_it_says(exchange: Exchange) -> None:
+    await exchange.devices.reconcile(
+        [device("aiko", caller_number="+81300000001", caller_name="相子, Sales"), device("ben")]
+    )
+    for name, number, shown in (("aiko", "+81300000001", "相子, Sales"), ("ben", "anonymous", "ben")):
+        async with exchange.phone(name) as phone:
+            assert await phone.call(NUMBER, "not-the-secret", '"Boss" ') == 401
+            calling = asyncio.create_task(phone.call(NUMBER, SECRET, '"Boss" '))
+            arrival = await exchange.hearing.arrival()
+            exchange.hearing.arrivals.clear()
+            assert (arrival.number, arrival.caller, arrival.caller_name) == (NUMBER, number, shown)
+            exchange.switch.reject(arrival, 21)
+            assert await calling == 403
 
 
 async def test_a_stranger_cannot_tell_which_accounts_exist(exchange: Exchange) -> None:
