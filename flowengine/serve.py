@@ -7,7 +7,7 @@ parts opened before are closed again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -173,8 +173,9 @@ def desk_of(engine: Engine, catalog: Catalog, picture: LivePicture) -> MemoryDes
     return desk
 
 
-async def until_told_to_stop() -> str:
-    """Wait for SIGTERM or SIGINT; gives its name."""
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Future[str]]:
+    """Take SIGTERM and SIGINT over for as long as the context is open; the future gets the name of the first."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[str] = loop.create_future()
 
@@ -185,7 +186,7 @@ async def until_told_to_stop() -> str:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number.name)
     try:
-        return await told
+        yield told
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -1,5 +1,6 @@
 """What `flowengine serve` does: a switch, an engine on it, and for the demo a company with somebody who calls it."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from flowengine.ari.settings import AriSettings
 from flowengine.config import Settings
 from flowengine.dialling import remember_switch
 from flowengine.publishing import apply_account
-from flowengine.serve import Installation, ari_settings, opened, until_told_to_stop
+from flowengine.serve import Installation, ari_settings, opened, stop_signals
 from flowengine.store.catalog import load_catalog
 from flowengine.store.database import open_database
 from flowengine.store.migrate import upgrade
@@ -35,6 +36,7 @@ class Ears:
 async def serve_plain(settings: Settings) -> None:
     """Run the engine until told to stop."""
     async with contextlib.AsyncExitStack() as stack:
+        told = stack.enter_context(stop_signals())
         ears = Ears()
         if settings.switch == "embedded":
             ari, world = await stack.enter_async_context(embedded(settings, ears))
@@ -46,7 +48,7 @@ async def serve_plain(settings: Settings) -> None:
         log.info(
             "serving", switch=settings.switch, health=here.address, numbers=len(here.engine.catalog.numbers)
         )
-        log.info("stopping", told_by=await until_told_to_stop())
+        log.info("stopping", told_by=await told)
 
 
 async def serve_demo(settings: Settings, *, once: bool) -> None:
@@ -55,6 +57,7 @@ async def serve_demo(settings: Settings, *, once: bool) -> None:
     await apply_account(settings, demo.account_file())
     show = demo.Stage(settings)
     async with contextlib.AsyncExitStack() as stack:
+        told = stack.enter_context(stop_signals())
         ears = Ears()
         if settings.switch == "embedded":
             ari, world = await stack.enter_async_context(embedded(settings, ears))
@@ -64,10 +67,17 @@ async def serve_demo(settings: Settings, *, once: bool) -> None:
         here: Installation = await stack.enter_async_context(
             opened(settings, ari, watch=show.watch, heard=ears.sounds)
         )
-        await show.run(here, play)
+        playing = asyncio.ensure_future(show.run(here, play))
+        await asyncio.wait((playing, told), return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+        else:
+            await playing
         if not once:
-            show.invite(here)
-            await until_told_to_stop()
+            if not told.done():
+                show.invite(here)
+            await told
             demo.say("stopping; running calls may end")
 
 

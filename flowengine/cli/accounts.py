@@ -1,6 +1,5 @@
 """Accounts as code: apply and export."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +25,18 @@ def apply(
 ) -> None:
     """Make an account what its file says: numbers, users, groups, flows. All of it, or nothing.
 
-    Exit 0: done, or nothing to do. 1: the file cannot come true, with every reason. 3: no usable database.
+    Exit 0: done, or nothing to do. 1: the file cannot come true, with every reason. 2: no such file.
+    3: no usable database.
     """
+    import asyncio
+
     from flowengine.config import BadConfig, load
     from flowengine.publishing import apply_account
     from flowengine.store.errors import AccountRefused, StoreError
     from recordings.errors import SoundError, SoundsUnavailable
 
+    if not file.is_file():
+        fail(f"{file}: there is no such file")
     try:
         done = asyncio.run(
             apply_account(load(), file, prune=prune, dry_run=dry_run, progress=_progress(as_json))
@@ -49,6 +53,8 @@ def apply(
         fail(f"{file}: nothing was changed, some sounds cannot be made\n{reasons}", PROBLEMS)
     except (StoreError, SoundError) as error:
         fail(str(error), MISSING)
+    except OSError as error:
+        fail(f"{error.filename or 'the data folder'}: {error.strerror}", MISSING)
     if as_json:
         say_json(
             {
@@ -76,6 +82,8 @@ def export(
     account: Annotated[str, typer.Argument(help="The key of the account.")],
 ) -> None:
     """Write an account as a file which, applied, changes nothing."""
+    import asyncio
+
     from flowengine.config import BadConfig, Settings, load
     from flowengine.store.accounts import export as write_down
     from flowengine.store.database import open_database
