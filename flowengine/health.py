@@ -1,4 +1,7 @@
-"""Health over HTTP: `/healthz` says that the process lives, `/readyz` whether it can take calls, and why not."""
+"""Health over HTTP: `/healthz` says that the process lives, `/readyz` whether it can take calls, and why not.
+
+The live picture (`flowengine.live.http`) is told by the same server.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -10,10 +13,14 @@ from flowengine import __version__
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.events import SECOND
 from flowengine.config import Settings
+from flowengine.live.http import LiveRoutes
 from flowengine.runtime import Engine
 
 JOURNAL_MATTERS_S: Final = 30.0
 """For how long a failed write of the journal counts, in seconds, if no other has succeeded since."""
+
+CLOSE_S: Final = 2.0
+"""How long the end of the server waits for an answer that is being sent, in seconds."""
 
 
 def problems(engine: Engine, switch: AriSwitch) -> list[str]:
@@ -30,8 +37,10 @@ def problems(engine: Engine, switch: AriSwitch) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def serve_health(settings: Settings, engine: Engine, switch: AriSwitch) -> AsyncIterator[str]:
-    """Serve both addresses for as long as the context is open; gives the base address.
+async def serve_health(
+    settings: Settings, engine: Engine, switch: AriSwitch, live: LiveRoutes | None = None
+) -> AsyncIterator[str]:
+    """Serve these addresses, and those of the live picture, while the context is open; gives the base address.
 
     Raises:
         OSError: the address is not ours, or in use.
@@ -48,7 +57,9 @@ async def serve_health(settings: Settings, engine: Engine, switch: AriSwitch) ->
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(app, access_log=None)
+    if live is not None:
+        live.add_to(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.http_host, settings.http_port)

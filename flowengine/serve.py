@@ -22,6 +22,8 @@ from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
+from flowengine.live.client import new_token, remember_engine
+from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
 from flowengine.routing.desk import MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog, PublishedFlow
@@ -137,7 +139,12 @@ async def opened(
         engine.catalog = catalog
         switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound, heard), clock)
         engine.switch = switch
-        address = await stack.enter_async_context(serve_health(settings, engine, switch))
+        token = new_token()
+        live = LiveRoutes(
+            picture, lambda account, user, wish: desk.wish(account, user, wish, clock.now()), token
+        )
+        address = await stack.enter_async_context(serve_health(settings, engine, switch, live))
+        stack.enter_context(remember_engine(settings, address, token))
         await stack.enter_async_context(switch)
         stack.push_async_callback(_drain, engine, settings.drain_s)
         with contextlib.suppress(AriError):
