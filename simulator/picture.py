@@ -14,6 +14,8 @@ COLOURS: Final = ("#2f6db3", "#c4622d", "#4a8a36", "#8a4f9e", "#7a6a2a")
 INK, PALE, PAPER = "#222233", "#d8d8d2", "#fbfbf8"
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 40, 48
+_NOTHING: Final = 1e-100
+"""What is smaller is 0 on paper."""
 
 Point = tuple[float, float]
 
@@ -165,10 +167,11 @@ def _axis(
             10.0**first, 10.0**last, start, end, True, tuple(10.0**each for each in range(first, last + 1))
         )
     low = min(0.0, low) if from_zero else low
-    step = _step((high - low) or abs(high) or 1.0)
+    span = max(high - low, max(abs(low), abs(high)) / 1e6)
+    step = _step(span if span > _NOTHING else 1.0)
     first, last = floor(low / step), ceil(high / step - 1e-9)
     last = max(last, first + 1)
-    ticks = tuple(round(each * step, 12) for each in range(first, last + 1))
+    ticks = tuple(each * step for each in range(first, last + 1))
     return _Axis(first * step, last * step, start, end, False, ticks)
 
 
