@@ -42,9 +42,7 @@ the endpoint is there, Asterisk still tells that the device went out of reach, a
 Objects: TypeAlias = Mapping[Kind, Mapping[str, str]]
 """The attributes of the three objects, each in the form in which Asterisk gives it back."""
 
-_NAME: Final = re.compile(
-    r"(?!\.+$)[A-Za-z0-9_.-]{1,64}"
-)  # not only dots: it stands in the path of a request
+_NAME: Final = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}")  # in the path of a request, dots alone would climb
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{32}")
 _SECRET: Final = re.compile(rf"[!-~]{{{SHORTEST_SECRET},128}}")
