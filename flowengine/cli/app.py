@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from flowengine.cli import accounts, calls, flows, service
+from flowengine.cli import accounts, calls, flows, live, service
 
 app = typer.Typer(
     name="flowengine",
@@ -24,6 +24,7 @@ flows.add_to(app)
 calls.add_to(app)
 accounts.add_to(app)
 service.add_to(app)
+live.add_to(app)
 
 
 def main() -> None:
