@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     ari_user: str = "flowengine"
     ari_password: SecretStr = SecretStr("")
     ari_app: str = Field("flowengine", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    sip_media_address: str = Field(
+        "", description="Asterisk's address for RTP, if not the one calls come to."
+    )
+    sip_check_every_s: int = Field(
+        30, ge=0, le=3600, description="How often registered devices are asked whether they are there; 0 never."
+    )
     country: str | None = Field(
         None, pattern=r"^[A-Z]{2}$", description="How the trunk's national numbers read."
     )

@@ -7,12 +7,14 @@ parts opened before are closed again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from flowengine import sip_accounts
+from flowengine.ari.devices import LineSettings
 from flowengine.ari.errors import AriError
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
@@ -139,6 +141,12 @@ async def opened(
         engine.catalog = catalog
         switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound, heard), clock)
         engine.switch = switch
+        renewed: Callable[[], None] = lambda: None  # noqa: E731
+        if settings.switch == "asterisk":
+            line = LineSettings(
+                media_address=settings.sip_media_address, check_every_s=settings.sip_check_every_s
+            )
+            renewed = await stack.enter_async_context(sip_accounts.keeping(database, switch, line))
         token = new_token()
         live = LiveRoutes(
             picture, lambda account, user, wish: desk.wish(account, user, wish, clock.now()), token
@@ -151,7 +159,7 @@ async def opened(
             await switch.client.wait_ready(FIRST_CONNECT_S)
         if not switch.client.ready:
             log.warning("switch not ready yet, still trying", problem=switch.client.problem)
-        await stack.enter_async_context(_following(news, engine, desk, prompts, picture))
+        await stack.enter_async_context(_following(news, engine, desk, prompts, picture, renewed))
         yield Installation(settings, database, engine, switch, desk, prompts, library, picture, address)
 
 
@@ -240,6 +248,7 @@ async def _following(
     desk: MemoryDesk,
     prompts: PromptLibrary,
     picture: LivePicture,
+    renewed: Callable[[], None],
 ) -> AsyncIterator[None]:
     """Take over each new catalogue, its sounds first, for as long as the context is open."""
 
@@ -252,6 +261,7 @@ async def _following(
             engine.catalog = catalog
             picture.renewed(catalog)
             desk.renew(catalog, engine.clock.now())
+            renewed()
             log.info("catalogue renewed", numbers=len(catalog.numbers))
 
     task = asyncio.create_task(follow(), name="catalogue")

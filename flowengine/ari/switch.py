@@ -92,6 +92,8 @@ class AriSwitch:
         orphan_grace_s: float = ORPHAN_GRACE_S,
     ) -> None:
         self.client = make_client(settings, self._on_event, self._on_connected)
+        self.on_ready: Callable[[], None] = lambda: None
+        """Called after each connect, when everything missed has been told."""
         self._app = settings.app
         self._listener = listener
         self._media = media
@@ -349,8 +351,11 @@ class AriSwitch:
         idle = self._inbound.idle
         endpoints = client.send("GET", "endpoints", lane=resync.LANE)
         snapshot = await resync.look(client, self._pictures)
-        for endpoint in (await endpoints).read(list[Endpoint]):
-            self._saw_device(f"{endpoint.technology}/{endpoint.resource}", endpoint.state == "online")
+        there = {
+            f"{each.technology}/{each.resource}": each for each in (await endpoints).read(list[Endpoint])
+        }
+        for name in dict.fromkeys([*there, *self._reachable]):  # an endpoint may have gone with its database
+            self._saw_device(name, name in there and there[name].state == "online")
         for call, things in judged.items():
             if (picture := self._pictures.get(call)) is not None:
                 self._catch_up(picture, resync.compare(picture, things, snapshot, self._clock.now()))
@@ -363,6 +368,7 @@ class AriSwitch:
                 self._end_later("bridges", bridge)
 
         await self._hear_ourselves(client)
+        self.on_ready()
 
     async def _hear_ourselves(self, client: AriClient) -> None:
         """Make sure that events come: a websocket opened while Asterisk tidies up after the last may be mute."""

@@ -13,6 +13,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command()(apply)
     app.command()(export)
+    app.command()(device)
 
 
 def apply(
@@ -101,6 +102,46 @@ def export(
         fail(str(error), PROBLEMS)
     except StoreError as error:
         fail(str(error), MISSING)
+
+
+def device(
+    user: Annotated[str, typer.Argument(help="The user whose telephone it is.")],
+    account: Annotated[str, typer.Option(help="The key of the account.")],
+    endpoint: Annotated[str, typer.Option(help="Which of the user's devices, if there are several.")] = "",
+    browser: Annotated[bool, typer.Option("--browser", help="A browser (WebRTC), not a SIP phone.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the account away.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a device a new SIP account, and show its secret, this once. A running engine writes it into Asterisk.
+
+    Exit 0: done. 1: no such user or device. 3: no usable database.
+    """
+    import asyncio
+
+    from flowengine.ari.devices import BadDevice
+    from flowengine.config import BadConfig, load
+    from flowengine.publishing import renew_device
+    from flowengine.store.errors import NotStored, StoreError
+
+    try:
+        done = asyncio.run(
+            renew_device(load(), account, user, endpoint, kind="browser" if browser else "sip", remove=remove)
+        )
+    except BadConfig as error:
+        fail(str(error))
+    except (NotStored, BadDevice) as error:
+        fail(str(error), PROBLEMS)
+    except StoreError as error:
+        fail(str(error), MISSING)
+    name = done.endpoint.removeprefix("PJSIP/")
+    if as_json:
+        say_json({"endpoint": done.endpoint, "user": name, "secret": done.secret})
+    elif done.secret is None:
+        say(f"{done.endpoint} has no account any more", "ok")
+    else:
+        say(f"SIP user:   {name}")
+        say(f"SIP secret: {done.secret}")
+        say("Write it down: it is not shown again, and the old one is void.")
 
 
 class _Bar:

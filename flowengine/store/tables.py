@@ -177,6 +177,10 @@ class Device(Base):
     user_id: Mapped[str] = mapped_column(String(40), index=True)
     endpoint: Mapped[str] = mapped_column(String(100), unique=True)
     position: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16), default="sip", server_default="sip")
+    """sip or browser."""
+    digest: Mapped[str | None] = mapped_column(String(32))
+    """Lets the device register with the account the engine makes; null: an account that is not ours to make."""
 
 
 class Group(Base):

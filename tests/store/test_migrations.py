@@ -115,6 +115,7 @@ def test_the_migrations_are_inside_the_package() -> None:
     assert sorted(file.name for file in (migrate.MIGRATIONS / "versions").glob("*.py")) == [
         "0001_first_tables.py",
         "0002_keep_the_desk_in_the_database.py",
+        "0003_keep_the_sip_accounts_of_devices.py",
     ]
 
 
