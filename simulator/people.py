@@ -71,6 +71,18 @@ class Customer(Caller):
         if self.on_over is not None:
             self.on_over(self)
 
+    def spoken_to(self, talks_us: int) -> None:
+        """An agent has picked up and will talk so long."""
+        self.reached_at = self.world.now
+        self.talked_us = talks_us
+
+    def dropped(self) -> None:
+        """The agent is gone before the talk was over: picked up too late, and the engine had given them up."""
+        self.reached_at = None
+        self.talked_us = 0
+        if self.world.now >= self.dialled_at + self.patience_us:
+            self._patience_ends(None)
+
     def _patience_ends(self, _: object) -> None:
         if self.reached_at is None and self.leg.open:
             self.gave_up = True
@@ -89,7 +101,17 @@ class Agent(Phone):
         registered: whether it is in reach from the start.
     """
 
-    __slots__ = ("answer_delay", "callers", "endpoint", "leg", "registered", "talk", "world")
+    __slots__ = (
+        "answer_delay",
+        "callers",
+        "customer",
+        "endpoint",
+        "leg",
+        "registered",
+        "talk",
+        "talks_until",
+        "world",
+    )
 
     def __init__(
         self,
@@ -107,6 +129,9 @@ class Agent(Phone):
         self.talk = talk
         self.registered = registered
         self.leg: Leg | None = None
+        self.customer: Customer | None = None
+        """Whom this agent talks to."""
+        self.talks_until = 0
         world.phones[endpoint] = self
 
     def rings(self, leg: Leg) -> None:
@@ -125,8 +150,12 @@ class Agent(Phone):
 
     def over(self, leg: Leg, cause: int) -> None:
         """Be free again."""
-        if self.leg is leg:
-            self.leg = None
+        if self.leg is not leg:
+            return
+        self.leg = None
+        customer, self.customer = self.customer, None
+        if customer is not None and customer.leg.open and self.world.now < self.talks_until:
+            customer.dropped()
 
     def _pick_up(self, leg: Leg) -> None:
         if not leg.open:
@@ -136,6 +165,7 @@ class Agent(Phone):
         customer = self.callers.get(leg.caller)
         if customer is None or not customer.leg.open or customer.reached_at is not None:
             return  # they are gone, or a colleague was quicker; the engine will end this leg
-        customer.reached_at = world.now
-        customer.talked_us = (customer.talk or self.talk)()
-        world.after(customer.talked_us, world.leave, leg)
+        talks_us = (customer.talk or self.talk)()
+        customer.spoken_to(talks_us)
+        self.customer, self.talks_until = customer, world.now + talks_us
+        world.after(talks_us, world.leave, leg)

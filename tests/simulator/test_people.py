@@ -26,8 +26,8 @@ def always(value_s: float) -> Source:
 class Floor:
     """A centre by hand: agents `a`, `b`, ... and customers who call when told."""
 
-    def __init__(self, *agents: tuple[float, float], **states: State) -> None:
-        self.world = World(Sounds(), latency_us=0, key_us=0)
+    def __init__(self, *agents: tuple[float, float], latency_s: float = 0, **states: State) -> None:
+        self.world = World(Sounds(), latency_us=seconds(latency_s), key_us=0)
         self.start = self.world.now
         self.customers: dict[str, Customer] = {}
         users = "abcdef"[: len(agents)]
@@ -177,3 +177,23 @@ def test_an_unknown_caller_is_listened_to_for_ever() -> None:
     assert ends(call) == "answered"
     assert lasts_s(call) == 30
     assert customer.reached_at is None
+
+
+@pytest.mark.parametrize("patience_s", [None, 5.15, 30])
+def test_who_picks_up_while_the_engine_gives_up_does_not_talk(patience_s: float | None) -> None:
+    """The switch takes 0.2 s to stop the ringing, and the agent answers in between."""
+    line = GroupTransfer(group="team", ringing="sequential", ring_timeout_s=5)
+    floor = Floor((4.95, 60), (1, 60), latency_s=0.2, line=line)
+    customer = floor.call(patience_s=patience_s)
+    [call] = floor.run()
+    assert customer.gave_up == (patience_s == 5.15)
+    if patience_s == 5.15:
+        assert ends(call) == "abandoned"
+        assert customer.talked_us == 0
+    else:
+        assert call.record is not None
+        assert call.record.agents == ("b",)
+        assert customer.talked_us == seconds(60)
+        wait_s = floor.wait_s(customer)
+        assert wait_s is not None
+        assert 6 < wait_s < 7
