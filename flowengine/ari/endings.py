@@ -11,9 +11,10 @@ from typing import Final
 import structlog
 
 from flowengine.ari import stored
-from flowengine.ari.client import AriClient, AriError
+from flowengine.ari.client import AriClient, AriError, AriRefused
 from flowengine.ari.names import full_id
 from flowengine.ari.picture import CallPicture
+from flowengine.ari.translate import NOT_FOUND
 from flowengine.call import causes
 from flowengine.call.events import Event, LegHungUp, RecordingEnded
 from flowengine.ports import Clock, RecordingMissing
@@ -60,6 +61,11 @@ class Endings:
         """A recording is over by all we know: its end must be told soon."""
         self.later(LOST_EVENT_S, lambda: self.find(call, recording))
 
+    def find_leg(self, call: str, leg: str) -> None:
+        """Look whether a dialled leg is there, which Asterisk refused as if it were: 409 may be left over on a
+        connection from an earlier request, and then stands for an endpoint that cannot be reached."""
+        self._start(self._find_leg(call, leg))
+
     def find(self, call: str, recording: str) -> None:
         """Tell the end of a recording by its file, unless it was told."""
         picture = self._pictures.get(call)
@@ -79,6 +85,15 @@ class Endings:
 
         timer = asyncio.get_running_loop().call_later(delay_s, due)
         self._timers.add(timer)
+
+    async def _find_leg(self, call: str, leg: str) -> None:
+        try:
+            await self._client.request("GET", f"channels/{full_id(call, leg)}", lane=call)
+        except AriRefused as refused:
+            if refused.status == NOT_FOUND:
+                self._tell(call, LegHungUp(self._clock.now(), leg, causes.SUBSCRIBER_ABSENT))
+        except AriError:
+            return  # the next connect brings the next look
 
     async def _find(self, call: str, recording: str) -> None:
         name = full_id(call, recording)

@@ -29,6 +29,7 @@ from flowengine.ari.names import full_id, split_id
 from flowengine.ari.picture import CallPicture
 from flowengine.ari.resources import Channel, Endpoint
 from flowengine.ari.translate import (
+    CONFLICT,
     NOT_FOUND,
     Impossible,
     Where,
@@ -234,6 +235,9 @@ class AriSwitch:
         recording = leaves_in_doubt(command, status)
         if recording is not None:
             self._endings.expect_recording(picture.call, recording)
+            return
+        if isinstance(command, commands.Dial) and status == CONFLICT:
+            self._endings.find_leg(picture.call, command.leg)
             return
         heard = refused(command, status, reason, self._clock.now())
         if not heard:

@@ -193,6 +193,13 @@ async def test_a_refused_command_comes_back_as_an_event(
         assert heard.count(event) == 1
 
 
+async def test_a_dial_refused_as_taken_is_believed_only_when_its_leg_is_there(stage: Stage) -> None:
+    stage.ari.answers["POST channels"] = 409
+    assert await stage.do(DIAL) == []
+    stage.ari.answers[f"GET channels/{mine('leg-2')}"] = 404
+    assert await stage.do(Dial("leg-2", "PJSIP/nobody", "+81", 20)) == [LegHungUp(AT, "leg-2", 20)]
+
+
 async def test_commands_go_out_in_order_and_in_the_lane_of_their_call(stage: Stage) -> None:
     await stage.do(Ring("caller"), Answer("caller"), PLAY)
     assert stage.ari.sent == [
