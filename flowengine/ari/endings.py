@@ -88,7 +88,7 @@ class Endings:
 
     async def _find_leg(self, call: str, leg: str) -> None:
         try:
-            await self._client.request("GET", f"channels/{full_id(call, leg)}", lane=call)
+            await self._client.send("GET", f"channels/{full_id(call, leg)}", lane=call)
         except AriRefused as refused:
             if refused.status == NOT_FOUND:
                 self._tell(call, LegHungUp(self._clock.now(), leg, causes.SUBSCRIBER_ABSENT))
