@@ -89,8 +89,8 @@ class DatabaseDesk:
         self._desks: dict[str, AccountDesk] = {}
         self._doubtful: set[str] = set()
         """Accounts whose desk in memory may not be what is stored, and is read anew before it is used."""
-        self._devices: set[str] = set()
-        """Endpoints our own switch has in reach."""
+        self._devices: dict[str, None] = {}
+        """Endpoints our own switch has in reach, in the order in which they came."""
         self._owners: dict[str, list[str]] = {}
         """The accounts of an endpoint."""
         self._queue: deque[_Queued] = deque()
@@ -146,7 +146,10 @@ class DatabaseDesk:
 
     def reachable(self, endpoint: str, is_reachable: bool, at: Instant) -> None:
         """A device registered at this engine's switch, or went out of its reach."""
-        (self._devices.add if is_reachable else self._devices.discard)(endpoint)
+        if is_reachable:
+            self._devices[endpoint] = None
+        else:
+            self._devices.pop(endpoint, None)
         for account in dict.fromkeys(self._owners.get(endpoint, ())):
             self._put(account, at, lambda desk: desk.heard(endpoint, is_reachable, at))
 
@@ -320,10 +323,10 @@ class DatabaseDesk:
     def _renew(self, desk: AccountDesk, catalog: Catalog, at: Instant) -> None:
         part = _of(catalog, desk.account)
         desk.renew(part, at)
-        for entry in part.users.get(desk.account, {}).values():
-            for endpoint in entry.endpoints:
-                if endpoint in self._devices:
-                    desk.heard(endpoint, True, at)
+        wanted = {each for user in part.users[desk.account].values() for each in user.endpoints}
+        if not wanted.isdisjoint(self._devices):
+            for endpoint in [each for each in self._devices if each in wanted]:
+                desk.heard(endpoint, True, at)
 
     async def _look_around(self) -> None:
         """Catch up with other engines, and take the turns they have for our calls."""
