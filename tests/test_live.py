@@ -333,6 +333,38 @@ def test_a_line_is_left_by_timeout_and_for_want_of_agents() -> None:
     in_virtual_time(main())
 
 
+def test_from_a_full_line_into_another_and_from_one_line_into_the_next() -> None:
+    async def main() -> None:
+        one = WaitingLine(max_waiting=1, music_cycles=1)
+        first = GroupTransfer(group="team", queue=one, connections={"timeout": "ring", "busy": "ring"})
+        live = LiveWorld(
+            flow(first=first, ring=UserTransfer(user="hanako", queue=LINE)),
+            {"hanako": Behaviour(answers_after_us=seconds(1))},
+            {"team": ("hanako",)},
+        )
+        picture = pictured(live)
+        for _ in range(3):
+            live.call(*STAYS)
+            await asyncio.sleep(3)
+
+        def places() -> dict[str, str]:
+            return {call.call: call.place.name for call in picture.snapshot().calls if call.place}
+
+        assert places() == {"cal_2": "team", "cal_3": "hanako"}
+        await asyncio.sleep(7)
+        assert places() == {"cal_2": "hanako", "cal_3": "hanako"}
+        assert {line.name: (line.waiting, line.left) for line in picture.snapshot().lines} == {
+            "team": (0, {"full": 1, "timeout": 1}),
+            "hanako": (2, {}),
+        }
+        for call in list(live.engine.calls):
+            live.engine.kill(call)
+        await live.over()
+        assert [(line.waiting, line.joined) for line in picture._lines.values()] == [(0, {})] * 2
+
+    in_virtual_time(main())
+
+
 def test_snapshot_and_changes_add_up_to_the_next_snapshot_and_agree_with_the_desk() -> None:
     """A busy, random half hour: at every moment the copy of a follower is the picture, and the picture is true."""
 
@@ -361,6 +393,7 @@ def test_snapshot_and_changes_add_up_to_the_next_snapshot_and_agree_with_the_des
                         live.desk.wish(ACCOUNT, user, wish, live.clock.now()),  # type: ignore[arg-type]
                     )
                 await asyncio.sleep(1)
+                await settle()
                 snapshot = picture.snapshot()
                 while copy.seq < snapshot.seq:
                     copy.apply(await anext(changes))
@@ -406,7 +439,8 @@ def test_nothing_is_left_of_what_is_over() -> None:
             await asyncio.sleep(3)
         await live.over()
         assert picture._calls == {}
-        assert [line.waiting for line in picture._lines.values()] == [{}]
+        assert [(line.waiting, line.joined) for line in picture._lines.values()] == [(0, {})]
+        assert picture._asked == {}
         assert len(picture.snapshot().lines) == 1
         assert picture._missed == set()
         assert picture.subscribers == 0

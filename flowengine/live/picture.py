@@ -7,7 +7,7 @@ for nothing and raises nothing into them: a fault in here is logged, and calls g
 import functools
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, ParamSpec
+from typing import ParamSpec
 
 import msgspec
 import structlog
@@ -36,8 +36,6 @@ from flowengine.routing.lines import Left, LineVisit, Target
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
-_OFFERED: Final = ("reserved", "ringing")
-"""States out of which an agent can be paused for not answering."""
 
 
 def _harmless(method: Callable[P, None]) -> Callable[P, None]:
@@ -57,8 +55,10 @@ class _Line:
     """A waiting line while the engine runs."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, Instant] = {}
-        """Calls in the order of joining, and when they joined."""
+        self.waiting = 0
+        """How many wait, as the desk says; there may be calls of other engines among them."""
+        self.joined: dict[str, Instant] = {}
+        """Our calls in it, first come first, and when they joined."""
         self.left: Counter[Left] = Counter()
 
 
@@ -82,8 +82,8 @@ class LivePicture:
         self._missed: set[tuple[str, str]] = set()
         """Users paused for not answering, until they wish for something else."""
         self._lines: dict[Target, _Line] = {}
-        self._joining = ""
-        """The call whose place in a line is being asked for in this very step."""
+        self._asked: dict[str, JoinLine] = {}
+        """What calls have asked a place in a line for, or have it."""
         self._taken = 0
         self._over: Counter[Disposition] = Counter()
         self._refused: Counter[str] = Counter()
@@ -119,8 +119,7 @@ class LivePicture:
 
     @_harmless
     def watch(self, call: str, machine: CallMachine, event: Event, said: list[Command]) -> None:
-        """A step of a call. It is told before the desk is asked for what the step said."""
-        self._joining = call if any(type(command) is JoinLine for command in said) else ""
+        """A step of a call."""
         known = self._calls.get(call)
         if machine.done:
             if known is not None:
@@ -129,8 +128,9 @@ class LivePicture:
         view = known or self._began(call, machine)
         if view is None:
             return
+        open_things = machine.call.open_things
         visit = machine.visits[-1] if machine.visits else None
-        talks = any(thing.startswith("bridge-") for thing in machine.call.open_things)
+        talks = any(thing.startswith("bridge-") for thing in open_things)
         shown = msgspec.structs.replace(
             view,
             answered_at=machine.call.answered_at,
@@ -138,7 +138,7 @@ class LivePicture:
             kind=visit.kind if visit else "",
             since=visit.entered_at if visit else view.began_at,
             talking_to=machine.call.talked_to[-1] if talks else "",
-            place=_moved(view.place, event),
+            place=self._place(view, event, said, open_things),
         )
         if shown != known:
             self._calls[call] = shown
@@ -173,16 +173,9 @@ class LivePicture:
         key = (account, user)
         before = self._agents.get(key)
         self._note_misses(key, before, agent)
+        reason = self._reason(key, agent)
         view = AgentView(
-            account=account,
-            user=user,
-            state=agent.state,
-            since=agent.since,
-            wish=agent.wish,
-            reason=self._reason(key, agent),
-            call=agent.call,
-            place=agent.place,
-            misses=agent.misses,
+            *key, agent.state, agent.since, agent.wish, reason, agent.call, agent.place, agent.misses
         )
         if view != before:
             self._show(view)
@@ -191,12 +184,9 @@ class LivePicture:
 
     @_harmless
     def line_changed(self, target: Target, waiting: int) -> None:
-        """So many wait in this line now; one more than before is the call that has just asked."""
+        """So many wait in this line now."""
         line = self._lines.setdefault(target, _Line())
-        if waiting > len(line.waiting) and self._joining:
-            call, self._joining = self._joining, ""
-            line.waiting[call] = at = self._now()
-            self._put_place(call, Place(target.kind, target.name, at, waiting))
+        line.waiting = waiting
         self._tell(self._line(target))
 
     @_harmless
@@ -204,10 +194,7 @@ class LivePicture:
         """A caller is not in this line any more, or found it full."""
         line = self._lines.setdefault(visit.target, _Line())
         line.left[visit.left] += 1
-        if line.waiting.pop(visit.call, None) is None:
-            self._tell(self._line(visit.target))
-        else:
-            self._put_place(visit.call, None)
+        self._tell(self._line(visit.target))
 
     # Within
 
@@ -231,23 +218,51 @@ class LivePicture:
         )
 
     def _gone(self, call: str, disposition: Disposition) -> None:
-        del self._calls[call]
+        view = self._calls.pop(call)
+        self._asked.pop(call, None)
+        self._note_joined(view, None)
         self._over[disposition] += 1
         self._tell(CallOver(call, disposition))
         self._tell(self._totals())
 
-    def _put_place(self, call: str, place: Place | None) -> None:
-        if (view := self._calls.get(call)) is not None:
-            self._calls[call] = shown = msgspec.structs.replace(view, place=place)
-            self._tell(shown)
+    def _place(
+        self, view: CallView, event: Event, said: list[Command], open_things: tuple[str, ...]
+    ) -> Place | None:
+        """The place in line after a step: from the desk's answer on, for as long as the call holds its request."""
+        place = view.place
+        for command in said:
+            if type(command) is JoinLine:
+                self._asked[view.call], place = command, None
+        asked = self._asked.get(view.call)
+        if asked is None:
+            return None
+        if asked.request not in open_things:
+            del self._asked[view.call]
+            place = None
+        elif isinstance(event, LineJoined | LineMoved) and event.request == asked.request:
+            since = place.since if place else event.at
+            place = Place(asked.kind, asked.target, since, event.position, event.wait_s)
+        if (place is None) != (view.place is None):
+            self._note_joined(view, place)
+        return place
+
+    def _note_joined(self, view: CallView, place: Place | None) -> None:
+        """A call of ours has come into a line, or is not in its line any more."""
+        if (where := place or view.place) is not None:
+            target = Target(view.account, where.kind, where.name)
+            line = self._lines.setdefault(target, _Line())
+            if place is None:
+                line.joined.pop(view.call, None)
+            else:
+                line.joined[view.call] = place.since
+            self._tell(self._line(target))
 
     def _note_misses(self, key: tuple[str, str], before: AgentView | None, agent: Agent) -> None:
         """A pause that comes with a miss, and that nobody wished for, is the account's rule."""
         if agent.wish != "pause":
             self._missed.discard(key)
             return
-        was_rung = before is not None and before.wish == "work" and before.state in _OFFERED
-        if before is not None and was_rung and agent.misses > before.misses:
+        if before is not None and before.wish == "work" and agent.misses > before.misses:
             self._missed.add(key)
             log.info("agent paused for not answering", account=key[0], user=key[1], misses=agent.misses)
 
@@ -273,15 +288,8 @@ class LivePicture:
 
     def _line(self, target: Target) -> LineView:
         line = self._lines[target]
-        first = next(iter(line.waiting.values()), None)
-        return LineView(*target, len(line.waiting), first, dict(line.left))
+        first = next(iter(line.joined.values()), None) if line.waiting else None
+        return LineView(*target, line.waiting, first, dict(line.left))
 
     def _totals(self) -> Totals:
         return Totals(self._taken, dict(self._over), dict(self._refused))
-
-
-def _moved(place: Place | None, event: Event) -> Place | None:
-    """A place in line after an event; one that tells of a line already left changes nothing."""
-    if place is None or not isinstance(event, LineJoined | LineMoved):
-        return place
-    return msgspec.structs.replace(place, position=event.position, wait_s=event.wait_s)
