@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from http.client import UNAUTHORIZED
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeVar
@@ -89,6 +90,8 @@ async def _ask(settings: Settings, method: str, path: str, kind: type[T], body: 
             said = await answer.read()
     except (aiohttp.ClientError, TimeoutError, ValueError):
         raise NoEngine(f"the engine of the data folder {settings.data_dir} does not answer") from None
+    if answer.status == UNAUTHORIZED:
+        raise NoEngine(f"{note.url} is another engine than that of the data folder {settings.data_dir}")
     try:
         if answer.status >= 400:
             raise Refused(msgspec.json.decode(said, type=_Complaint).title)
