@@ -9,6 +9,7 @@ from rich.text import Text
 
 from flowengine.call.events import SECOND, Instant
 from flowengine.live.views import AgentView, CallView, LineView, Snapshot
+from flowengine.routing.agents import WORKING
 from flowengine.routing.lines import Left
 
 LEFT: Final[tuple[Left, ...]] = get_args(Left)
@@ -19,6 +20,8 @@ REASONS: Final = {
     "signed_out": "signed out",
     "out_of_reach": "no device in reach",
 }
+DOING: Final = {"wrap_up": "wrapping up"}
+"""States of an agent that need other words than their name."""
 AFTERWARDS: Final = {"work": "", "pause": "pauses afterwards", "leave": "leaves afterwards"}
 _COLOURS: Final = {
     "available": "green",
@@ -49,10 +52,13 @@ def shown(snapshot: Snapshot, most_calls: int | None = None) -> RenderableType:
 
 def told(agent: AgentView) -> str:
     """An agent in a sentence."""
-    reason = REASONS[agent.reason]
-    afterwards = AFTERWARDS[agent.wish] if agent.call or agent.state == "wrap_up" else ""
-    more = ", ".join(each for each in (reason, afterwards) if each)
-    return f"{agent.user} is {_words(agent.state)}" + (f" ({more})" if more else "")
+    more = _why(agent)
+    return f"{agent.user} is {DOING.get(agent.state, agent.state)}" + (f" ({more})" if more else "")
+
+
+def _why(agent: AgentView) -> str:
+    """Why they take no calls, or will take none when their work is over."""
+    return AFTERWARDS[agent.wish] if agent.state in WORKING else REASONS[agent.reason]
 
 
 def _totals(snapshot: Snapshot) -> str:
@@ -88,9 +94,7 @@ def _company(call: CallView) -> str:
 def _agents(agents: Iterable[AgentView], at: Instant, several: bool) -> Table:
     table = _table("agent", several, "state", "for", "why", "call")
     for agent in agents:
-        afterwards = AFTERWARDS[agent.wish] if agent.call or agent.state == "wrap_up" else ""
-        why = REASONS[agent.reason] or afterwards
-        cells = (_words(agent.state), _lasting(agent.since, at), why, agent.call)
+        cells = (DOING.get(agent.state, agent.state), _lasting(agent.since, at), _why(agent), agent.call)
         _row(table, several, agent.account, agent.user, cells, _COLOURS[agent.state])
     return table
 
