@@ -11,6 +11,7 @@ from typing import Protocol
 from flowengine.call.commands import DeskCommand
 from flowengine.call.events import Event, Instant
 from flowengine.flow.document import Flow
+from flowengine.routing.agents import Wish
 from flowengine.routing.desk import MemoryDesk
 from flowengine.routing.directory import Catalog, User
 from tests.call.driving import T0, Driven, drive
@@ -68,6 +69,10 @@ class Office:
 
     def reachable(self, endpoint: str, is_reachable: bool) -> None:
         self.desk.reachable(endpoint, is_reachable, self.now)
+        self._settle()
+
+    def wishes(self, user: str, wish: Wish) -> None:
+        self.desk.wish(ACCOUNT, user, wish, self.now)
         self._settle()
 
     def waits(self, seconds: float) -> None:

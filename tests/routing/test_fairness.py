@@ -17,6 +17,7 @@ from flowengine.call.causes import CALL_REJECTED, NORMAL, SUBSCRIBER_ABSENT, USE
 from flowengine.call.commands import DeskCommand
 from flowengine.call.events import AgentsOffered, Event, LineFull, LineJoined, LineMoved
 from flowengine.flow.document import Flow, GroupTransfer, UserTransfer, WaitingLine
+from flowengine.routing.agents import Wish
 from tests.call.driving import flow, with_goodbye
 from tests.call.weather import thorough
 from tests.routing.office import Office
@@ -24,6 +25,14 @@ from tests.routing.office import Office
 USERS = {"aki": 2, "ben": 1, "chie": 1}
 GROUPS = {"sales": ("chie", "aki", "ben"), "night": ("ben", "chie")}
 LINE = WaitingLine(max_waiting=2, music_cycles=2)
+
+
+Target = tuple[str, str]
+"""user or group, and a name."""
+
+
+def members_of(kind: str, target: str) -> list[str]:
+    return [target] if kind == "user" else list(GROUPS[target])
 
 
 class Rules:
@@ -39,7 +48,12 @@ class Rules:
         self.online: set[str] = set()
         self.line_up: list[str] = []
         self.holder: dict[str, str] = {}
-        self.lines: dict[str, list[str]] = {user: [] for user in USERS}
+        self.lines: dict[Target, list[str]] = {
+            **{("user", user): [] for user in USERS},
+            **{("group", group): [] for group in GROUPS},
+        }
+        self.since: dict[str, int] = {}
+        self.wishes: dict[str, Wish] = dict.fromkeys(USERS, "work")
         self.question: dict[tuple[str, str], DeskCommand] = {}
 
     def device(self, endpoint: str, is_reachable: bool, office: Office) -> None:
@@ -50,7 +64,22 @@ class Rules:
             self.to_the_end(user)
 
     def is_online(self, user: str, office: Office) -> bool:
-        return any(device in self.online for device in office.devices[user])
+        in_reach = any(device in self.online for device in office.devices[user])
+        return in_reach and self.wishes[user] != "leave"
+
+    def wishes_for(self, user: str, wish: Wish, office: Office) -> None:
+        before = self.is_online(user, office)
+        self.wishes[user] = wish
+        if self.is_online(user, office) and not before:
+            self.to_the_end(user)
+
+    def is_taken(self, user: str) -> bool:
+        return user in self.holder or self.wishes[user] == "pause"
+
+    def line_of(self, call: str, request: str) -> list[str]:
+        place = self.question[call, request]
+        assert isinstance(place, commands.JoinLine)
+        return self.lines[place.kind, place.target]
 
     def to_the_end(self, user: str) -> None:
         if user in self.line_up:
@@ -76,9 +105,7 @@ class Company(RuleBasedStateMachine):
             case commands.JoinLine(request=request):
                 book.question[call, request] = command
             case commands.LeaveLine(request=request):
-                place = book.question[call, request]
-                assert isinstance(place, commands.JoinLine)
-                book.lines[place.target].remove(call)
+                book.line_of(call, request).remove(call)
             case commands.AgentTaken(user=user):
                 assert book.holder[user] == call
                 book.to_the_end(user)
@@ -91,16 +118,16 @@ class Company(RuleBasedStateMachine):
             case LineJoined(request=request, position=position):
                 place = book.question[call, request]
                 assert isinstance(place, commands.JoinLine)
-                book.lines[place.target].append(call)
-                assert position == len(book.lines[place.target]) <= place.max_waiting
+                line = book.line_of(call, request)
+                line.append(call)
+                book.since[call] = len(book.since)
+                assert position == len(line) <= place.max_waiting
             case LineFull(request=request):
                 place = book.question[call, request]
                 assert isinstance(place, commands.JoinLine)
-                assert len(book.lines[place.target]) == place.max_waiting
+                assert len(book.line_of(call, request)) == place.max_waiting
             case LineMoved(request=request, position=position):
-                place = book.question[call, request]
-                assert isinstance(place, commands.JoinLine)
-                assert book.lines[place.target][position - 1] == call
+                assert book.line_of(call, request)[position - 1] == call
             case AgentsOffered(request=request):
                 self.offered(call, book.question.pop((call, request)), event)
             case _:
@@ -110,19 +137,19 @@ class Company(RuleBasedStateMachine):
         book = self.book
         offered = [agent.user for agent in offer.agents]
         match question:
-            case commands.JoinLine(target=user):
-                assert book.lines[user].pop(0) == call, "overtaken in the line"
-                members, everybody = [user], False
-            case commands.OfferAgents(kind="user", target=user):
-                members, everybody = [user], True
-                assert not (offered and book.lines[user]), "a new caller overtook the line"
-            case commands.OfferAgents(target=group, ringing=ringing, tried=tried):
-                members = [user for user in GROUPS[group] if user not in tried]
-                everybody = ringing == "parallel"
+            case commands.JoinLine(kind=kind, target=target):
+                assert book.lines[kind, target].pop(0) == call, "overtaken in the line"
+                members, everybody = members_of(kind, target), False
+                for other in self.first_in_line_for(offered):
+                    assert book.since[call] < book.since[other], "overtaken from another line"
+            case commands.OfferAgents(kind=kind, target=target, ringing=ringing, tried=tried):
+                members = [user for user in members_of(kind, target) if user not in tried]
+                everybody = kind == "user" or ringing == "parallel"
+                assert not self.first_in_line_for(offered), "a new caller overtook the line"
             case _:
                 raise AssertionError(question)
         there = [user for user in book.line_up if user in members and book.is_online(user, self.office)]
-        free = [user for user in there if user not in book.holder]
+        free = [user for user in there if not book.is_taken(user)]
         assert offered == (free if everybody else free[:1]), "not the order of the line"
         assert offer.busy == len(there) - len(free)
         assert offer.unreachable == len(members) - len(there)
@@ -131,6 +158,11 @@ class Company(RuleBasedStateMachine):
                 device for device in self.office.devices[agent.user] if device in book.online
             )
             book.holder[agent.user] = call
+
+    def first_in_line_for(self, users: list[str]) -> list[str]:
+        """The calls at the head of a line whose turn one of these users is."""
+        lines = self.book.lines.items()
+        return [line[0] for target, line in lines if line and set(members_of(*target)) & set(users)]
 
     # What people do
 
@@ -155,10 +187,16 @@ class Company(RuleBasedStateMachine):
             _then_the_night(ring=UserTransfer(user=user, queue=queue, connections=_NIGHT))
         )
 
-    @rule(target=calls, sequential=st.booleans())
-    def calls_the_group(self, sequential: bool) -> str:
+    @rule(user=st.sampled_from(sorted(USERS)), wish=st.sampled_from(["work", "work", "pause", "leave"]))
+    def a_user_signs_in_pauses_or_leaves(self, user: str, wish: Wish) -> None:
+        self.book.wishes_for(user, wish, self.office)
+        self.office.wishes(user, wish)
+
+    @rule(target=calls, sequential=st.booleans(), queue=st.sampled_from([LINE, None]))
+    def calls_the_group(self, sequential: bool, queue: WaitingLine | None) -> str:
         ring = GroupTransfer(
             group="sales",
+            queue=queue,
             ringing="sequential" if sequential else "parallel",
             ring_timeout_s=10,
             connections=_NIGHT,
@@ -225,10 +263,11 @@ class Company(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:
-        for user, line in self.book.lines.items():
+        for target, line in self.book.lines.items():
             if line:
-                assert user in self.book.holder, f"{user} is free and somebody waits"
-                assert self.book.is_online(user, self.office), f"{user} is away and somebody waits"
+                there = [user for user in members_of(*target) if self.book.is_online(user, self.office)]
+                assert there, f"{target} is away and somebody waits"
+                assert all(map(self.book.is_taken, there)), f"{target} is free and somebody waits"
 
     @invariant()
     def nobody_crashed(self) -> None:
