@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec
 
-import msgspec
 import structlog
 
 from flowengine.call.commands import Command, JoinLine
@@ -128,17 +127,22 @@ class LivePicture:
         view = known or self._began(call, machine)
         if view is None:
             return
-        open_things = machine.call.open_things
-        visit = machine.visits[-1] if machine.visits else None
-        talks = any(thing.startswith("bridge-") for thing in open_things)
-        shown = msgspec.structs.replace(
-            view,
-            answered_at=machine.call.answered_at,
+        it, visit = machine.call, machine.visits[-1] if machine.visits else None
+        talks = bool(it.talked_to) and any(thing.startswith("bridge-") for thing in it.open_things)
+        shown = CallView(
+            call=view.call,
+            account=view.account,
+            flow=view.flow,
+            flow_name=view.flow_name,
+            number=view.number,
+            caller=view.caller,
+            began_at=view.began_at,
+            answered_at=it.answered_at,
             state=visit.state if visit else "",
             kind=visit.kind if visit else "",
             since=visit.entered_at if visit else view.began_at,
-            talking_to=machine.call.talked_to[-1] if talks else "",
-            place=self._place(view, event, said, open_things),
+            talking_to=it.talked_to[-1] if talks else "",
+            place=self._place(view, event, said, it.open_things),
         )
         if shown != known:
             self._calls[call] = shown
