@@ -88,7 +88,7 @@ class _Reading:
 
     def state(self) -> AccountState:
         part = self.model.account
-        settings = Settings(part.name, part.country, part.language, part.time_zone, part.currency)
+        settings = Settings(**part.model_dump(exclude={"key"}))
         numbers = self._numbers()
         self._attach(numbers)
         self._devices()

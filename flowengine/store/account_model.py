@@ -57,6 +57,8 @@ class AccountPart(Model):
     language: Language
     time_zone: Annotated[str, AfterValidator(_time_zone)]
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    wrap_up_s: Annotated[int, Field(ge=0, le=3_600)] = 0
+    pause_after_misses: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 class NumberPart(Model):

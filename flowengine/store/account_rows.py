@@ -1,5 +1,6 @@
 """An account's rows as one `AccountState`."""
 
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import select
@@ -32,7 +33,7 @@ async def read_state(session: AsyncSession, account: str) -> AccountState:
         raise NotStored(f"there is no account {account}")
     return AccountState(
         row.key,
-        Settings(row.name, row.country, row.language, row.time_zone, row.currency),
+        Settings(**{each.name: getattr(row, each.name) for each in fields(Settings)}),
         await _numbers(session, account),
         await _users(session, account),
         await _groups(session, account),

@@ -24,6 +24,8 @@ class Settings:
     language: str
     time_zone: str
     currency: str
+    wrap_up_s: int = 0
+    pause_after_misses: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.flow import document
 from flowengine.flow.reading import Invalid
+from flowengine.routing.agents import Policy
 from flowengine.routing.directory import Catalog, PublishedFlow, User
 from flowengine.store import tables
 from flowengine.store.database import Database
@@ -34,7 +35,12 @@ async def load_catalog(session: AsyncSession, parsed: Parsed | None = None) -> C
     flows = await _flows(session, parsed)
     rows = await session.execute(select(tables.Number.e164, tables.Number.flow_id))
     numbers = {e164: flows.get(flow) if flow else None for e164, flow in rows}
-    return Catalog(numbers=numbers, users=await _users(session), groups=await _groups(session))
+    return Catalog(
+        numbers=numbers,
+        users=await _users(session),
+        groups=await _groups(session),
+        policies=await _policies(session),
+    )
 
 
 async def read_epoch(session: AsyncSession) -> int:
@@ -93,6 +99,13 @@ async def _flows(session: AsyncSession, parsed: Parsed) -> dict[str, PublishedFl
     for version in parsed.keys() - {flow.version for flow in found.values()}:
         del parsed[version]
     return found
+
+
+async def _policies(session: AsyncSession) -> dict[str, Policy]:
+    """Give what accounts ask of their agents, where that is not the default."""
+    account = tables.Account
+    rows = await session.execute(select(account.id, account.wrap_up_s, account.pause_after_misses))
+    return {id_: policy for id_, *asked in rows if (policy := Policy(*asked)) != Policy()}
 
 
 async def _users(session: AsyncSession) -> dict[str, dict[str, User]]:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text, update
 
 from flowengine.call.commands import KeepRecording
+from flowengine.routing.agents import Policy
 from flowengine.routing.directory import NO_PUBLISHED_FLOW, UNKNOWN_NUMBER, Catalog, PublishedFlow, User
 from flowengine.store import flows, tables
 from flowengine.store.catalog import load_catalog, read_epoch, watch
@@ -32,6 +33,18 @@ async def test_a_published_flow_takes_calls(database: Database) -> None:
     assert catalog.users == {of.account: {"hanako": User("hanako", ("PJSIP/demo",))}}
     assert catalog.groups == {of.account: {"sales": ("hanako",)}}
     assert catalog.route("+815055550101") == UNKNOWN_NUMBER
+
+
+async def test_what_an_account_asks_of_its_agents(database: Database) -> None:
+    of = await seed(database)
+    assert (await _catalog(database)).policies == {}
+    async with database.writing() as session:
+        await session.execute(
+            update(tables.Account)
+            .where(tables.Account.id == of.account)
+            .values(wrap_up_s=10, pause_after_misses=3)
+        )
+    assert (await _catalog(database)).policies == {of.account: Policy(10, 3)}
 
 
 async def test_disabled_enabled_deleted(database: Database) -> None:
