@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from flowengine.flow.document import Invalid, Unreadable
+from simulator.centre import run_centre
 from simulator.centre_file import load_plan, parse_plan, run_file
 from simulator.centre_plan import CentrePlan
 from simulator.centre_report import day_picture, report
@@ -182,10 +183,10 @@ def test_one_replication_is_judged_by_batches(tmp_path: Path) -> None:
     assert found["occupancy"].half_width == float("inf")
 
 
-def test_the_documented_plans_run() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text("utf-8"), re.S | re.M)
-    plans = [block for block in blocks if "\narrivals:" in block]
-    assert plans, "docs/centre.md shows no plan"
-    for number, block in enumerate(plans):
-        found, flow = parse_plan(block.encode(), str(ROOT / f"plan-{number}.yaml"))
-        assert (flow is None) == (found.flow is None)
+def test_the_documented_plan_gives_the_documented_figures() -> None:
+    text = DOCS.read_text("utf-8")
+    [block] = re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)
+    found, flow = parse_plan(block.encode(), "plan.yaml")
+    assert flow is None
+    [shown] = re.findall(r"^```\n(A support day: .*?)^```", text, re.S | re.M)
+    assert report(run_centre(found)).startswith(shown)
