@@ -97,9 +97,10 @@ class DatabaseDesk:
         self._some = asyncio.Event()
         self._quiet = asyncio.Event()
         self._look = False
+        self._told_of_turns = False
         self._failing = False
         self._closing = False
-        self._hints = Hints(database, owner, self.look)
+        self._hints = Hints(database, owner, self._hinted)
         self._worker: asyncio.Task[None] | None = None
         self.renew(catalog, self._clock.now())
 
@@ -227,6 +228,10 @@ class DatabaseDesk:
         self._quiet.clear()
         self._some.set()
 
+    def _hinted(self) -> None:
+        self._told_of_turns = True
+        self._some.set()
+
     async def _work(self) -> None:
         """Take what is queued, and look around twice a second, until cancelled."""
         loop = asyncio.get_running_loop()
@@ -236,6 +241,9 @@ class DatabaseDesk:
             try:
                 if self._queue:
                     await self._take_batch()
+                if self._told_of_turns:
+                    self._told_of_turns = False
+                    await self._take_turns()
                 if self._look or loop.time() >= next_look:
                     self._look = False
                     await self._look_around()
@@ -343,9 +351,12 @@ class DatabaseDesk:
         for desk in self._desks.values():
             self._speak(desk)
         if some:
-            async with asyncio.timeout(COMMIT_S), self._database.writer.begin() as connection:
-                for call, event in await desk_rows.take_turns(connection, self.owner):
-                    self.outlets.deliver(call, event)  # before the commit: rather twice than never
+            await self._take_turns()
+
+    async def _take_turns(self) -> None:
+        async with asyncio.timeout(COMMIT_S), self._database.writer.begin() as connection:
+            for call, event in await desk_rows.take_turns(connection, self.owner):
+                self.outlets.deliver(call, event)  # before the commit: rather twice than never
 
     def _speak(self, desk: AccountDesk) -> None:
         for say in desk.speak():

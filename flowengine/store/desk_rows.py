@@ -6,10 +6,11 @@ All take a connection within the caller's transaction. Whoever writes has locked
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, delete, insert, select, text, update
+from sqlalchemy import Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +32,23 @@ class Head(NamedTuple):
     version: int
     end_of_line: int
     visits: int
+
+
+_LOCK = (
+    select(Desk.version, Desk.end_of_line, Desk.visits)
+    .where(Desk.account_id == bindparam("account"))
+    .with_for_update()
+)
+_COUNT_UP = (
+    update(Desk)
+    .where(Desk.account_id == bindparam("account"))
+    .values({name: bindparam(name) for name in Head._fields})
+)
+_TAKE = (
+    delete(DeskOutbox)
+    .where(DeskOutbox.owner == bindparam("owner"))
+    .returning(DeskOutbox.call_id, DeskOutbox.event)
+)
 
 
 class Visit(NamedTuple):
@@ -93,22 +111,14 @@ async def lock(connection: AsyncConnection, account: str) -> Head | None:
 
     On SQLite the transaction holds the whole file already.
     """
-    wanted = (
-        select(Desk.version, Desk.end_of_line, Desk.visits)
-        .where(Desk.account_id == account)
-        .with_for_update()
-    )
-    row = (await connection.execute(wanted)).one_or_none()
+    row = (await connection.execute(_LOCK, {"account": account})).one_or_none()
     if row is None:
         known = (await connection.execute(select(Account.id).where(Account.id == account))).one_or_none()
         if known is None:
             return None
-        await connection.execute(
-            _insert(connection, Desk)
-            .values(account_id=account, version=0, end_of_line=0, visits=0)
-            .on_conflict_do_nothing()
-        )
-        row = (await connection.execute(wanted)).one()
+        first = {"account_id": account, "version": 0, "end_of_line": 0, "visits": 0}
+        await connection.execute(_insert(connection.dialect.name, Desk).on_conflict_do_nothing(), first)
+        row = (await connection.execute(_LOCK, {"account": account})).one()
     return Head(*row)
 
 
@@ -170,11 +180,7 @@ async def read_news(connection: AsyncConnection, account: str, head: Head, since
 async def write(connection: AsyncConnection, account: str, owner: str, changes: Changes) -> None:
     """Write the changes of a desk whose lock is held."""
     head = changes.head
-    await connection.execute(
-        update(Desk)
-        .where(Desk.account_id == account)
-        .values(version=head.version, end_of_line=head.end_of_line, visits=head.visits)
-    )
+    await connection.execute(_COUNT_UP, {"account": account, **head._asdict()})
     await _upsert(
         connection,
         DeskAgent,
@@ -228,9 +234,7 @@ async def has_turns(connection: AsyncConnection, owner: str) -> bool:
 
 async def take_turns(connection: AsyncConnection, owner: str) -> list[tuple[str, Event]]:
     """Take out all turns for calls of this engine, with the calls they are for."""
-    rows = await connection.execute(
-        delete(DeskOutbox).where(DeskOutbox.owner == owner).returning(DeskOutbox.call_id, DeskOutbox.event)
-    )
+    rows = await connection.execute(_TAKE, {"owner": owner})
     return [(call, _decode(event)) for call, event in rows]
 
 
@@ -271,19 +275,25 @@ def _visit_row(account: str, visit: Visit, version: int) -> dict[str, Any]:
 _Row = type[Desk] | type[DeskAgent] | type[DeviceInReach] | type[LineVisit] | type[DeskOutbox]
 
 
-def _insert(connection: AsyncConnection, table: _Row) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def _insert(dialect: str, table: _Row) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-async def _upsert(connection: AsyncConnection, table: _Row, rows: list[dict[str, Any]]) -> None:
-    """Insert rows, or bring those that are there up to date."""
-    if not rows:
-        return
+@cache
+def _upserting(dialect: str, table: _Row) -> sqlite.Insert | postgresql.Insert:
+    """Insert rows, or bring those that are there up to date. Kept, for it takes longer to make than to run."""
     columns = table.__table__
     assert isinstance(columns, Table)
-    statement = _insert(connection, table)
+    statement = _insert(dialect, table)
     keys = [column.name for column in columns.primary_key]
     others = {
         column.name: statement.excluded[column.name] for column in columns.columns if column.name not in keys
     }
-    await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+async def _upsert(connection: AsyncConnection, table: _Row, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        await connection.execute(
+            _upserting(connection.dialect.name, table), rows if len(rows) > 1 else rows[0]
+        )
