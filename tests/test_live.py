@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 
 from flowengine.call import commands
 from flowengine.call.causes import CONGESTION
-from flowengine.call.events import SECOND
+from flowengine.call.events import SECOND, LineMoved
 from flowengine.flow.document import GroupTransfer, UserTransfer, WaitingLine
 from flowengine.live.changes import KINDS, Bus, Change, Gap, Subscription
 from flowengine.live.picture import LivePicture
@@ -31,7 +31,7 @@ from flowengine.live.views import (
 )
 from flowengine.routing.agents import Agent, Policy
 from flowengine.routing.desk import MemoryDesk
-from flowengine.routing.directory import Catalog, User
+from flowengine.routing.directory import Catalog, PublishedFlow, User
 from flowengine.routing.lines import LineVisit, Target
 from flowengine.serve import picture_of
 from simulator.phones import Answered, Behaviour, HangUp, Step, Wait, seconds
@@ -206,6 +206,8 @@ class Copy:
         assert isinstance(change, Change)
         assert change.seq == self.seq + 1
         self.seq = change.seq
+        assert change.about not in self.calls.values(), "what has not changed is not told"
+        assert change.about not in self.agents.values()
         self.put(change.about)
 
 
@@ -285,6 +287,10 @@ def test_who_waits_is_shown_with_place_and_time_and_counted_when_they_leave() ->
         assert second.place == Place("user", "hanako", second_at, 1)
         assert third.place == Place("user", "hanako", second_at + SECOND, 2)
         assert second.talking_to == ""
+
+        live.engine.happened("cal_2", LineMoved(live.clock.now(), "line-99", 7))
+        await settle()
+        assert picture.snapshot().calls[1] == second, "a place in a line it is not in"
 
         live.call(*STAYS)  # two may wait
         await live.over("cal_4")
@@ -450,7 +456,8 @@ def test_nothing_is_left_of_what_is_over() -> None:
 
 def test_refused_and_failed_calls_are_counted() -> None:
     async def main() -> None:
-        live = LiveWorld(HELLO, others={"+815055550101": None})
+        no_flow: dict[str, PublishedFlow | None] = {"+815055550101": None}
+        live = LiveWorld(ASK_HANAKO, {"hanako": Behaviour(answers_after_us=seconds(1))}, others=no_flow)
         picture = pictured(live)
         live.call(number="+815055550101")
         live.call(number="+815055550199")
@@ -461,14 +468,22 @@ def test_refused_and_failed_calls_are_counted() -> None:
         def fails(*_: Any) -> None:
             raise KeyError("desk")
 
-        live.call()
-        await settle()
-        machine = live.engine.calls["cal_1"]
-        machine.step = fails  # type: ignore[assignment, method-assign]
+        live.call(*STAYS)
+        await asyncio.sleep(3)
+        live.call(*STAYS)
+        await asyncio.sleep(3)
+        assert line_of(picture).waiting == 1
+        for machine in live.engine.calls.values():
+            machine.step = fails  # type: ignore[assignment, method-assign]
+        live.engine.kill("cal_2")
+        await live.over("cal_2")
+        assert picture._asked == {}
+        assert line_of(picture) == LineView(*HANAKO, 0, None, {"abandoned": 1})
+        live.engine.kill("cal_1")
         await live.over()
         end = picture.snapshot()
         assert end.calls == ()
-        assert end.totals.over == {"failed": 1}
+        assert end.totals.over == {"failed": 2}
 
     in_virtual_time(main())
 
@@ -660,8 +675,25 @@ def test_an_agent_of_nobody_is_shown_only_while_they_work() -> None:
 def test_a_line_without_a_call_we_know_is_counted_all_the_same() -> None:
     office = Office()
     office.picture.line_left(LineVisit(HANAKO, "cal_unknown", 1, 2, "answered"))
-    office.picture.line_changed(HANAKO, 0)
-    assert line_of(office.picture).left == {"answered": 1}
+    office.picture.line_changed(HANAKO, 2)
+    assert line_of(office.picture) == LineView(*HANAKO, 2, None, {"answered": 1})
+
+
+def test_an_empty_line_has_nobody_who_waits() -> None:
+    """The desk may tell it before the call has heard of its turn."""
+
+    async def main() -> None:
+        live = LiveWorld(ASK_HANAKO, {"hanako": TALKS_20})
+        picture = pictured(live)
+        for _ in range(2):
+            live.call(*STAYS)
+            await asyncio.sleep(3)
+        assert line_of(picture).waiting_since is not None
+        picture.line_changed(HANAKO, 0)
+        assert line_of(picture).waiting_since is None
+        await live.over()
+
+    in_virtual_time(main())
 
 
 # Masked
