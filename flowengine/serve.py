@@ -27,11 +27,12 @@ from flowengine.health import serve_health
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
-from flowengine.routing.desk import MemoryDesk, Outlets
+from flowengine.routing.desk import Outlets
 from flowengine.routing.directory import Catalog, PublishedFlow
 from flowengine.runtime import Engine, Watch, several
 from flowengine.store import catalog as catalogs
 from flowengine.store.database import Database, open_database
+from flowengine.store.desk import DatabaseDesk
 from flowengine.store.ids import new_id
 from flowengine.store.journal import DatabaseJournal
 from flowengine.store.migrate import check_schema, upgrade
@@ -55,7 +56,7 @@ class Installation:
     database: Database
     engine: Engine
     switch: AriSwitch
-    desk: MemoryDesk
+    desk: DatabaseDesk
     prompts: PromptLibrary
     library: RecordingLibrary
     picture: LivePicture
@@ -134,7 +135,7 @@ async def opened(
         picture = picture_of(engine, watch)
         news = catalogs.watch(database)
         catalog = await anext(news)
-        desk = desk_of(engine, catalog, picture)
+        desk = await stack.enter_async_context(desk_of(database, engine, catalog, picture, settings.ari_app))
         engine.desk = desk
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
@@ -172,20 +173,32 @@ def picture_of(engine: Engine, watch: Watch | None = None) -> LivePicture:
     return picture
 
 
-def desk_of(engine: Engine, catalog: Catalog, picture: LivePicture) -> MemoryDesk:
-    """A desk in memory that speaks to this engine and is woken when a lease runs out."""
+@contextlib.asynccontextmanager
+async def desk_of(
+    database: Database, engine: Engine, catalog: Catalog, picture: LivePicture, owner: str
+) -> AsyncIterator[DatabaseDesk]:
+    """The desk in the database, which speaks to this engine and is woken when a lease runs out."""
     loop = asyncio.get_running_loop()
+    alarms: set[asyncio.TimerHandle] = set()
 
     def wake_at(at: Instant) -> None:
-        delay_s = max(0, at - engine.clock.now()) / SECOND
-        loop.call_later(delay_s, lambda: desk.tick(engine.clock.now()))
+        def due() -> None:
+            alarms.discard(alarm)
+            desk.tick(engine.clock.now())
+
+        alarm = loop.call_later(max(0, at - engine.clock.now()) / SECOND, due)
+        alarms.add(alarm)
 
     picture.renewed(catalog)
     outlets = Outlets(
         engine.happened, wake_at, picture.agent_changed, picture.line_changed, picture.line_left
     )
-    desk = MemoryDesk(outlets, catalog)
-    return desk
+    try:
+        async with DatabaseDesk(database, outlets, catalog, owner) as desk:
+            yield desk
+    finally:
+        for alarm in alarms:
+            alarm.cancel()
 
 
 @contextlib.contextmanager
@@ -245,7 +258,7 @@ def _media(prompts: PromptLibrary, sound: str, heard: dict[str, str] | None) -> 
 async def _following(
     news: AsyncIterator[Catalog],
     engine: Engine,
-    desk: MemoryDesk,
+    desk: DatabaseDesk,
     prompts: PromptLibrary,
     picture: LivePicture,
     renewed: Callable[[], None],
