@@ -41,7 +41,7 @@ def shown(snapshot: Snapshot, most_calls: int | None = None) -> RenderableType:
     hidden = 0 if most_calls is None else max(0, len(snapshot.calls) - most_calls)
     calls = snapshot.calls[: len(snapshot.calls) - hidden]
     parts: list[RenderableType] = [Text(_totals(snapshot), style="bold"), Text()]
-    parts.append(_calls(calls, snapshot.at, several))
+    parts.append(_calls(calls, snapshot.agents, snapshot.at, several))
     if hidden:
         parts.append(Text(f"and {hidden} more", style="dim"))
     parts += [Text(), _agents(snapshot.agents, snapshot.at, several)]
@@ -71,22 +71,27 @@ def _totals(snapshot: Snapshot) -> str:
     return f"{', '.join(parts)} in {_lasting(snapshot.started_at, snapshot.at)}"
 
 
-def _calls(calls: Sequence[CallView], at: Instant, several: bool) -> Table:
+def _calls(calls: Sequence[CallView], agents: Iterable[AgentView], at: Instant, several: bool) -> Table:
+    rung: dict[str, list[str]] = {}
+    for agent in agents:
+        if agent.state == "ringing":
+            rung.setdefault(agent.call, []).append(agent.user)
     table = _table("call", several, "flow", "from", "to", "state", "for", "with")
     for call in calls:
         state = f"{call.state} ({_words(call.kind)})" if call.state else "arriving"
-        cells = (call.flow_name, call.caller, call.number, state, _lasting(call.since, at), _company(call))
+        company = _company(call, rung.get(call.call, []))
+        cells = (call.flow_name, call.caller, call.number, state, _lasting(call.since, at), company)
         _row(table, several, call.account, _lasting(call.began_at, at), cells)
     return table
 
 
-def _company(call: CallView) -> str:
-    """Whom the caller talks to or waits for."""
+def _company(call: CallView, rung: Sequence[str]) -> str:
+    """Whom the caller talks to, or waits for."""
     if call.talking_to:
         return call.talking_to
     place = call.place
     if place is None:
-        return ""
+        return f"ringing {', '.join(rung)}" if rung else ""
     wait = "" if place.wait_s is None else f", about {_clock(place.wait_s)} to go"
     return f"number {place.position} waiting for {place.name}{wait}"
 

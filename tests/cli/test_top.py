@@ -226,6 +226,18 @@ def test_calls_tell_whom_they_talk_to_or_wait_for() -> None:
     assert "arriving" in lines[6]
 
 
+def test_calls_tell_who_is_rung_for_them() -> None:
+    agents = (
+        AgentView("acc_1", "hanako", "ringing", NOW, call="cal_1"),
+        AgentView("acc_1", "ken", "ringing", NOW, call="cal_1"),
+        AgentView("acc_1", "taro", "talking", NOW, call="cal_2"),
+    )
+    lines = drawn(snapshot(call(1), call(2, talking_to="taro"), call(3), agents=agents))
+    assert lines[3].endswith("ringing hanako, ken")
+    assert lines[4].endswith("  taro")
+    assert lines[5].endswith("0:07")
+
+
 def test_agents_tell_why_they_take_no_calls() -> None:
     def agent(user: str, **facts: object) -> AgentView:
         return AgentView("acc_1", user, since=NOW - 61 * SECOND, **{"reason": "", **facts})  # type: ignore[arg-type]
