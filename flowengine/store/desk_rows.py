@@ -10,18 +10,20 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, bindparam, delete, insert, select, text, update
+import structlog
+from sqlalchemy import Table, bindparam, delete, insert, select, text, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flowengine.call.events import Event, Instant
 from flowengine.routing.agents import Agent
 from flowengine.routing.lines import Left, Target
-from flowengine.store.tables import Account, Desk, DeskAgent, DeskOutbox, DeviceInReach, LineVisit
+from flowengine.store.tables import Account, Call, Desk, DeskAgent, DeskOutbox, DeviceInReach, LineVisit
 
 CHANNEL: Final = "flowengine_desk"
 """Where PostgreSQL tells engines that a turn waits for them; the payload is the engine's name."""
 
+_log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -235,7 +237,29 @@ async def has_turns(connection: AsyncConnection, owner: str) -> bool:
 async def take_turns(connection: AsyncConnection, owner: str) -> list[tuple[str, Event]]:
     """Take out all turns for calls of this engine, with the calls they are for."""
     rows = await connection.execute(_TAKE, {"owner": owner})
-    return [(call, _decode(event)) for call, event in rows]
+    turns: list[tuple[str, Event]] = []
+    for call, event in rows:
+        try:
+            turns.append((call, _decode(event)))
+        except msgspec.MsgspecError:
+            _log.error("turn_unreadable", call=call)  # of a newer version; the lease will free the agent
+    return turns
+
+
+async def left_behind(connection: AsyncConnection) -> list[tuple[str, str]]:
+    """Give the calls, by account, that are over and still hold an agent or a place: their engine died in between."""
+    agent, visit = DeskAgent, LineVisit
+    rows = await connection.execute(
+        union(
+            select(agent.account_id, agent.call_id)
+            .join(Call, Call.id == agent.call_id)
+            .where(agent.call_id != "", Call.disposition.is_not(None)),
+            select(visit.account_id, visit.call_id)
+            .join(Call, Call.id == visit.call_id)
+            .where(visit.left_by.is_(None), Call.disposition.is_not(None)),
+        )
+    )
+    return [(account, call) for account, call in rows]
 
 
 def _agent_row(account: str, user: str, agent: Agent, version: int) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from flowengine.call.events import AgentsOffered, Event, LineFull, LineJoined, L
 from flowengine.routing.agents import Policy
 from flowengine.routing.desk import RESERVED_S, MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog
-from flowengine.store import desk as desk_module
-from flowengine.store import desk_rows, tables
+from flowengine.store import desk_rows, desk_worker, tables
 from flowengine.store.database import Database, open_database
 from flowengine.store.desk import DatabaseDesk
+from flowengine.store.ids import new_id
+from flowengine.store.journal import DatabaseJournal
 from tests.routing.desk_contract import (
     ACCOUNT,
     EVERYBODY,
@@ -36,6 +37,7 @@ from tests.routing.desk_contract import (
     turn,
 )
 from tests.store.desk_floor import add_account
+from tests.store.seed import record, seed
 
 SOON_S = 5.0
 
@@ -220,6 +222,25 @@ async def test_the_lease_of_an_engine_that_died_is_ended_by_another(opened: Open
     assert two.state("aki") == "available"
 
 
+async def test_a_call_that_is_over_holds_nobody_after_a_crash(opened: Open, database: Database) -> None:
+    its = await seed(database)
+    over, lives = new_id("cal"), new_id("cal")
+    async with DatabaseJournal(database) as journal:
+        for call in (over, lives):
+            await journal.open(call, its.account, its.flow, its.version, T0)
+        await journal.close(over, record(its))
+    one = await opened("one")
+    await one.online(*EVERYBODY)
+    await one.tells(over, ask("aki"), commands.AgentTaken("aki"), join("ben", request="line-2"))
+    await one.tells(lives, ask("chie"), commands.AgentTaken("chie"), join("aki"))
+    two = await opened("two")
+    await until(lambda: two.state("aki") == "reserved")
+    await until(lambda: one.state("ben") == "available" and len(one.told) == 2)
+    assert [type(event) for _, event in one.told] == [LineJoined, AgentsOffered]
+    assert one.desk.agent(ACCOUNT, "aki").call == lives
+    assert one.state("chie") == "talking"
+
+
 async def test_the_live_picture_shows_what_other_engines_do(opened: Open) -> None:
     one, two = await opened("one"), await opened("two")
     await one.online("aki")
@@ -310,7 +331,7 @@ def _plain(call: str, event: Event) -> tuple[object, ...]:
 async def test_a_turn_comes_at_once_where_the_database_tells(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_module, "POLL_S", 3_600.0)
+    monkeypatch.setattr(desk_worker, "POLL_S", 3_600.0)
     async with AsyncExitStack() as stack:
         one, two = Floor(), Floor()
         for name, floor in (("one", one), ("two", two)):
@@ -392,7 +413,7 @@ async def test_a_question_is_answered_with_nobody_when_the_database_stays_away(
     one = await opened("one")
     await one.online("aki", "ben")
     await one.tells("c2", ask("ben"), commands.AgentTaken("ben"))
-    monkeypatch.setattr(desk_module, "ANSWER_S", 0.2)
+    monkeypatch.setattr(desk_worker, "ANSWER_S", 0.2)
     with monkeypatch.context() as patch:
         _failing(patch, float("inf"))
         one.told.clear()
