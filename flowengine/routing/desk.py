@@ -174,7 +174,7 @@ class MemoryDesk:
         self._agents[key] = agent
         if agent.lease and (before is None or agent.lease != before.lease):
             self.outlets.wake_at(agent.lease)
-        if before is None or agent.state != before.state:
+        if before is None or (agent.state, agent.wish) != (before.state, before.wish):
             self.outlets.agent_changed(*key, agent)
 
     def _next_place(self) -> int:

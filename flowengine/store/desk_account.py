@@ -85,7 +85,7 @@ class AccountDesk(MemoryDesk):
             self._agents[self.account, user] = agent
             if agent.lease and (before is None or agent.lease != before.lease):
                 self.outlets.wake_at(agent.lease)
-            if before is None or agent.state != before.state:
+            if before is None or (agent.state, agent.wish) != (before.state, before.wish):
                 self.outlets.agent_changed(self.account, user, agent)
         for each in news.devices:
             self._hear(each)
