@@ -235,8 +235,8 @@ async def test_a_call_that_is_over_holds_nobody_after_a_crash(opened: Open, data
     await one.tells(lives, ask("chie"), commands.AgentTaken("chie"), join("aki"))
     two = await opened("two")
     await until(lambda: two.state("aki") == "reserved")
-    await until(lambda: one.state("ben") == "available" and len(one.told) == 2)
-    assert [type(event) for _, event in one.told] == [LineJoined, AgentsOffered]
+    await until(lambda: one.state("ben") == "available" and len(one.told) == 3)
+    assert [type(event) for _, event in one.told] == [AgentsOffered, LineJoined, AgentsOffered]
     assert one.desk.agent(ACCOUNT, "aki").call == lives
     assert one.state("chie") == "talking"
 
