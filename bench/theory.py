@@ -31,11 +31,16 @@ from simulator.waiting import Need, waits
 SEED = 1
 TALK_S = 180.0
 PATIENCE_S = 120.0
-REPLICATIONS = 20
+REPLICATIONS = 10
+"""Few and long: the means of short replications are so skewed that their intervals miss too often."""
 AGENTS = (1, 5, 20)
 CALLS = {0.5: 30_000, 0.8: 20_000, 0.95: 40_000}
 """Calls by load: who waits long is followed by others who wait long, so busy centres need more of them."""
+RARE_WAITS_CALLS = {(20, 0.5): 100_000}
+"""Where one call in 270 waits, it takes many to see some."""
 IMPATIENT_CALLS = {0.8: 10_000, 0.95: 10_000, 1.1: 10_000}
+BY_CHANCE = 3
+"""So many of 54 figures may lie outside their 99 % intervals; more happen in one run of several hundred."""
 LONG_RUNS = 10
 LONG_RUN_CALLS = {0.5: 50_000, 0.8: 100_000, 0.95: 200_000}
 
@@ -128,7 +133,11 @@ def mean_wait_by_arithmetic(theory: ErlangC, calls: int, seed: int = SEED) -> In
 
 def cases() -> tuple[list[Case], list[Case]]:
     """All rows: those of patient and those of impatient callers."""
-    patient = [case(agents, load, calls, patient=True) for agents in AGENTS for load, calls in CALLS.items()]
+    patient = [
+        case(agents, load, RARE_WAITS_CALLS.get((agents, load), calls), patient=True)
+        for agents in AGENTS
+        for load, calls in CALLS.items()
+    ]
     impatient = [
         case(agents, load, calls, patient=False)
         for agents in AGENTS
@@ -238,7 +247,11 @@ def measure() -> Iterator[Result]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the tables; with a folder also write `erlang.svg` there. 1 when engine and theory disagree."""
+    """Print the tables; with a folder also write `erlang.svg` there.
+
+    1 when engine and theory disagree: a wait is not that of the arithmetic, or more figures lie outside their
+    intervals than chance explains.
+    """
     began = process_time()
     patient, impatient = cases()
     print(f"Erlang C: callers wait for ever, talks last {TALK_S:g} s on average, seed {SEED}; +- at 99 %")
@@ -261,7 +274,7 @@ def main(arguments: list[str]) -> int:
     print(f"{process_time() - began:.0f} s of processor time")
     for folder in arguments:
         Path(folder, "erlang.svg").write_text(picture(patient, impatient), encoding="utf-8")
-    return 0 if all(checks) and same == calls else 1
+    return 0 if checks.count(False) <= BY_CHANCE and same == calls else 1
 
 
 if __name__ == "__main__":

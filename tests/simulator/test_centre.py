@@ -169,8 +169,11 @@ def test_nothing_happens() -> None:
     ],
 )
 def test_the_engine_agrees_with_theory(agents: int, load: float, calls: int, patient: bool) -> None:
-    """The full table is `python -m bench.theory`. Every single wait is that of the arithmetic."""
-    found = case(agents, load, calls, patient=patient)
+    """Every single wait is that of the arithmetic. The full table is `python -m bench.theory`.
+
+    One mean in a hundred is outside its interval by chance, so another seed may fail; the waits may never differ.
+    """
+    found = case(agents, load, calls, patient=patient, seed=2)
     assert found.identical == found.calls > 0.9 * calls
     for name, (figure, value) in found.compared.items():
         assert figure.contains(value), (name, figure, value)
