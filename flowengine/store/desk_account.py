@@ -16,7 +16,8 @@ from flowengine.routing.agents import Agent
 from flowengine.routing.desk import Key, MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog
 from flowengine.routing.lines import Left, LineVisit, Target, Waiting
-from flowengine.store.desk_rows import Changes, DeviceNews, Head, News, Turn, Visit
+from flowengine.store.desk_outbox import Turn
+from flowengine.store.desk_rows import Changes, DeviceNews, Head, News, Visit
 
 Place = tuple[Target, str, str]
 """What names a place in a line: the line, the call and its request."""

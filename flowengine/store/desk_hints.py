@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from flowengine.store.database import Database
-from flowengine.store.desk_rows import CHANNEL
+from flowengine.store.desk_outbox import CHANNEL
 
 CONNECT_S: Final = 5.0
 """The longest that listening may take to begin or to end, in seconds."""

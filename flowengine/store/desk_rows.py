@@ -1,4 +1,4 @@
-"""The rows of the desk: what changed since a version, how changes are written, and turns on their way to an engine.
+"""The rows of the desk: what changed since a version, and how changes are written.
 
 All take a connection within the caller's transaction. Whoever writes has locked the desk of the account first
 (`lock`), so the changes of an account have one order and one version each, whichever process makes them.
@@ -6,26 +6,17 @@ All take a connection within the caller's transaction. Whoever writes has locked
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
-import structlog
-from sqlalchemy import Table, bindparam, delete, insert, select, text, union, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, insert, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from flowengine.call.events import Event, Instant
+from flowengine.call.events import Instant
 from flowengine.routing.agents import Agent
 from flowengine.routing.lines import Left, Target
-from flowengine.store.tables import Account, Call, Desk, DeskAgent, DeskOutbox, DeviceInReach, LineVisit
-
-CHANNEL: Final = "flowengine_desk"
-"""Where PostgreSQL tells engines that a turn waits for them; the payload is the engine's name."""
-
-_log = structlog.get_logger(__name__)
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Event).decode
+from flowengine.store.desk_outbox import Turn, leave_turns
+from flowengine.store.tables import Account, Call, Desk, DeskAgent, DeviceInReach, LineVisit
+from flowengine.store.upsert import inserting, upsert
 
 
 class Head(NamedTuple):
@@ -46,11 +37,6 @@ _COUNT_UP = (
     .where(Desk.account_id == bindparam("account"))
     .values({name: bindparam(name) for name in Head._fields})
 )
-_TAKE = (
-    delete(DeskOutbox)
-    .where(DeskOutbox.owner == bindparam("owner"))
-    .returning(DeskOutbox.call_id, DeskOutbox.event)
-)
 
 
 class Visit(NamedTuple):
@@ -64,15 +50,6 @@ class Visit(NamedTuple):
     joined_at: Instant
     left_at: Instant | None = None
     left_by: Left | None = None
-
-
-class Turn(NamedTuple):
-    """An offer to a call of another engine."""
-
-    owner: str
-    call: str
-    request: str
-    event: Event
 
 
 class DeviceNews(NamedTuple):
@@ -119,7 +96,7 @@ async def lock(connection: AsyncConnection, account: str) -> Head | None:
         if known is None:
             return None
         first = {"account_id": account, "version": 0, "end_of_line": 0, "visits": 0}
-        await connection.execute(_insert(connection.dialect.name, Desk).on_conflict_do_nothing(), first)
+        await connection.execute(inserting(connection.dialect.name, Desk).on_conflict_do_nothing(), first)
         row = (await connection.execute(_LOCK, {"account": account})).one()
     return Head(*row)
 
@@ -183,12 +160,12 @@ async def write(connection: AsyncConnection, account: str, owner: str, changes: 
     """Write the changes of a desk whose lock is held."""
     head = changes.head
     await connection.execute(_COUNT_UP, {"account": account, **head._asdict()})
-    await _upsert(
+    await upsert(
         connection,
         DeskAgent,
         [_agent_row(account, user, agent, head.version) for user, agent in changes.agents.items()],
     )
-    await _upsert(
+    await upsert(
         connection,
         DeviceInReach,
         [
@@ -206,44 +183,8 @@ async def write(connection: AsyncConnection, account: str, owner: str, changes: 
     if changes.joined:
         rows = [_visit_row(account, visit, head.version) for visit in changes.joined]
         await connection.execute(insert(LineVisit), rows)
-    await _upsert(connection, LineVisit, [_visit_row(account, visit, head.version) for visit in changes.left])
-    await _upsert(
-        connection,
-        DeskOutbox,
-        [
-            {
-                "owner": turn.owner,
-                "call_id": turn.call,
-                "request": turn.request,
-                "account_id": account,
-                "event": _encode(turn.event),
-            }
-            for turn in changes.turns
-        ],
-    )
-    if connection.dialect.name == "postgresql":
-        for each in sorted({turn.owner for turn in changes.turns}):
-            await connection.execute(
-                text("SELECT pg_notify(:channel, :owner)"), {"channel": CHANNEL, "owner": each}
-            )
-
-
-async def has_turns(connection: AsyncConnection, owner: str) -> bool:
-    """Tell whether a turn waits for a call of this engine."""
-    found = await connection.execute(select(DeskOutbox.owner).where(DeskOutbox.owner == owner).limit(1))
-    return found.first() is not None
-
-
-async def take_turns(connection: AsyncConnection, owner: str) -> list[tuple[str, Event]]:
-    """Take out all turns for calls of this engine, with the calls they are for."""
-    rows = await connection.execute(_TAKE, {"owner": owner})
-    turns: list[tuple[str, Event]] = []
-    for call, event in rows:
-        try:
-            turns.append((call, _decode(event)))
-        except msgspec.MsgspecError:
-            _log.error("turn_unreadable", call=call)  # of a newer version; the lease will free the agent
-    return turns
+    await upsert(connection, LineVisit, [_visit_row(account, visit, head.version) for visit in changes.left])
+    await leave_turns(connection, account, changes.turns)
 
 
 async def left_behind(connection: AsyncConnection) -> list[tuple[str, str]]:
@@ -294,30 +235,3 @@ def _visit_row(account: str, visit: Visit, version: int) -> dict[str, Any]:
         "left_by": visit.left_by,
         "version": version,
     }
-
-
-_Row = type[Desk] | type[DeskAgent] | type[DeviceInReach] | type[LineVisit] | type[DeskOutbox]
-
-
-def _insert(dialect: str, table: _Row) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
-@cache
-def _upserting(dialect: str, table: _Row) -> sqlite.Insert | postgresql.Insert:
-    """Insert rows, or bring those that are there up to date. Kept, for it takes longer to make than to run."""
-    columns = table.__table__
-    assert isinstance(columns, Table)
-    statement = _insert(dialect, table)
-    keys = [column.name for column in columns.primary_key]
-    others = {
-        column.name: statement.excluded[column.name] for column in columns.columns if column.name not in keys
-    }
-    return statement.on_conflict_do_update(index_elements=keys, set_=others)
-
-
-async def _upsert(connection: AsyncConnection, table: _Row, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        await connection.execute(
-            _upserting(connection.dialect.name, table), rows if len(rows) > 1 else rows[0]
-        )

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from flowengine.call.events import AgentsOffered, Instant
 from flowengine.clock import SystemClock
 from flowengine.routing.desk import Outlets
-from flowengine.store import desk_rows
+from flowengine.store import desk_outbox, desk_rows
 from flowengine.store.database import Database
 from flowengine.store.desk_account import AccountDesk
 from flowengine.store.desk_hints import Hints
@@ -236,7 +236,7 @@ class DeskWorker:
                 if head is not None and head.version != desk.version and account not in self._doubtful:
                     news = await desk_rows.read_news(connection, account, head, desk.version)
                     desk.catch_up(news, self._clock.now())
-            some = await desk_rows.has_turns(connection, self._owner)
+            some = await desk_outbox.has_turns(connection, self._owner)
             if (now := asyncio.get_running_loop().time()) >= self._next_sweep:
                 for account, call in await desk_rows.left_behind(connection):
                     self._end(account, call)
@@ -248,7 +248,7 @@ class DeskWorker:
 
     async def _take_turns(self) -> None:
         async with asyncio.timeout(COMMIT_S), self._database.writer.begin() as connection:
-            for call, event in await desk_rows.take_turns(connection, self._owner):
+            for call, event in await desk_outbox.take_turns(connection, self._owner):
                 self._outlets.deliver(call, event)  # before the commit: rather twice than never
 
     def _speak(self, desk: AccountDesk) -> None:
