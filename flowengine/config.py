@@ -49,7 +49,10 @@ class Settings(BaseSettings):
         "", description="Asterisk's address for RTP, if not the one calls come to."
     )
     sip_check_every_s: int = Field(
-        30, ge=0, le=3600, description="How often registered devices are asked whether they are there; 0 never."
+        30,
+        ge=0,
+        le=3600,
+        description="How often registered devices are asked whether they are there; 0 never.",
     )
     country: str | None = Field(
         None, pattern=r"^[A-Z]{2}$", description="How the trunk's national numbers read."
