@@ -115,7 +115,9 @@ class Call(Holding):
             for announcement in terms.announcements(self.language, request.position, request.wait_s):
                 await self._hear_in_line(request, announcement)
             await self._hear_in_line(request, music)
-        if request.open:
+            if not request.open:
+                break
+        else:
             self._leave_line(request, "timeout")
         return request.answer or "timeout"
 

@@ -259,7 +259,9 @@ class MemoryDesk:
             self._waiting.append(known)
             self.outlets.line_changed(target, len(line) + 1)
         position = known.told
-        joined = events.LineJoined(at, command.request, position, self._wait_s(target, position))
+        joined = events.LineJoined(
+            at, command.request, position, self._handling.wait_s(target, position, self._reachable(target))
+        )
         self.outlets.deliver(call, joined)
         self._serve_lines(at)
 
@@ -272,26 +274,34 @@ class MemoryDesk:
         """Give each who waits their turn, if somebody is free; tell them when nobody is in reach any more."""
         if not self._waiting:
             return
+        all_taken: set[Target] = set()
         for waiting in list(self._waiting):
+            if waiting.target in all_taken:
+                continue
             wave = next_wave(self._members(waiting.target, waiting.call), "sequential")
             if wave.users or not wave.busy:
                 self._leave(waiting, "answered" if wave.users else "no_agents", at)
                 self._offer(waiting.call, waiting.request, waiting.target, wave, at)
+            else:
+                all_taken.add(waiting.target)
         self._tell_positions(at)
 
     def _tell_positions(self, at: Instant) -> None:
         """Tell everybody whose place in their line is another one now."""
         ahead: dict[Target, int] = {}
+        there: dict[Target, int] = {}
         for index, waiting in enumerate(self._waiting):
-            position = ahead[waiting.target] = ahead.get(waiting.target, 0) + 1
+            target = waiting.target
+            position = ahead[target] = ahead.get(target, 0) + 1
             if position != waiting.told:
                 self._waiting[index] = waiting._replace(told=position)
-                wait_s = self._wait_s(waiting.target, position)
+                if target not in there:
+                    there[target] = self._reachable(target)
+                wait_s = self._handling.wait_s(target, position, there[target])
                 self.outlets.deliver(waiting.call, events.LineMoved(at, waiting.request, position, wait_s))
 
-    def _wait_s(self, target: Target, position: int) -> float | None:
-        there = sum(member.reachable for member in self._members(target, ""))
-        return self._handling.wait_s(target, position, there)
+    def _reachable(self, target: Target) -> int:
+        return sum(member.reachable for member in self._members(target, ""))
 
 
 _PERFORM: Final[dict[type, Callable[[MemoryDesk, str, str, Any, Instant], None]]] = {

@@ -67,7 +67,7 @@ def demo(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _until(words: list[str], found: str) -> Ran:
     """Run it until its output has this; what the demo does takes its time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         ran = run(*words)
         assert (ran.code, ran.err) == (0, "")
@@ -158,7 +158,7 @@ def test_on_a_terminal_it_is_shown_again_and_again_until_ctrl_c(demo: Path) -> N
 
 def _read(terminal: int, is_enough: object) -> str:
     assert callable(is_enough)
-    text, deadline = "", time.monotonic() + 20
+    text, deadline = "", time.monotonic() + 60
     while not is_enough(text):
         assert time.monotonic() < deadline, text
         if select.select([terminal], [], [], 0.5)[0]:

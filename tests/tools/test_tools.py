@@ -82,8 +82,8 @@ def test_missing_programs_are_named_to_a_person_who_cannot_install_them(tmp_path
     (tmp_path / "python3").symlink_to(sys.executable)
     done = run("packages", PATH=str(tmp_path), FLOWENGINE_CACHE=str(tmp_path))
     assert done.returncode == 1
-    assert "missing here: espeak-ng sip-tester (Debian's names)" in done.stderr
-    assert "apt-get install espeak-ng sip-tester" in done.stderr
+    assert "missing here: espeak-ng npm sip-tester (Debian's names)" in done.stderr
+    assert "apt-get install espeak-ng npm sip-tester" in done.stderr
 
 
 def test_a_python_that_is_too_old_is_passed_over(tmp_path: Path) -> None:
