@@ -5,7 +5,7 @@ calls run at once in one world, and one seed gives one result, to the byte.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flowengine.call import commands
 from flowengine.call.events import CallArrived, Event, Instant, TimerFired
@@ -18,6 +18,9 @@ from flowengine.routing.desk import MemoryDesk, Outlets
 from flowengine.routing.directory import Catalog, Rejection
 from simulator.switch import Line, WorldSwitch
 from simulator.world import World
+
+NEVER: Final = 1 << 62
+"""An instant that does not come."""
 
 
 class RunningCall(Line):
@@ -73,6 +76,7 @@ class Simulation:
         self.catalog = catalog
         self.world = world
         self.switch = WorldSwitch(world, self)
+        self._alarm = NEVER
         self.desk = MemoryDesk(Outlets(self._answer_of_desk, self._wake_desk), catalog)
         self.running: dict[str, RunningCall] = {}
         self.done: list[RunningCall] = []
@@ -158,10 +162,18 @@ class Simulation:
         self.desk.perform(call.account, call.call, command, self.world.now)
 
     def _wake_desk(self, at: Instant) -> None:
-        self.world.at(at, self._desk_due, None)
+        """One alarm is enough: the earliest. What is due after it is looked up when it rings."""
+        if at < self._alarm:
+            self._alarm = at
+            self.world.at(at, self._desk_due, at)
 
-    def _desk_due(self, _: object) -> None:
-        self.desk.tick(self.world.now)
+    def _desk_due(self, at: Instant) -> None:
+        if at == self._alarm:
+            self._alarm = NEVER
+            self.desk.tick(self.world.now)
+            due = self.desk.next_due
+            if due is not None:
+                self._wake_desk(due)
 
     def _answer_of_desk(self, call: str, event: Event) -> None:
         self.world.soon(self.happened, call, event)

@@ -119,17 +119,21 @@ def moved(agent: Agent, move: Move, at: Instant, *, end_of_line: int, **facts: A
     target = TABLE.get((agent.state, move))
     if target is None:
         raise Illegal(f"an agent who is {agent.state} cannot {move.replace('_', ' ')}")
-    changes: dict[str, Any] = facts
-    wish, in_reach = facts.get("wish", agent.wish), facts.get("in_reach", agent.in_reach)
+    was, wish, in_reach, place, call, working_for, lease, misses, since = agent
+    was_online = in_reach and wish != "leave"
+    if facts:
+        wish, in_reach = facts.get("wish", wish), facts.get("in_reach", in_reach)
+        call, working_for = facts.get("call", call), facts.get("working_for", working_for)
+        lease, misses = facts.get("lease", lease), facts.get("misses", misses)
     state: State = resting(wish, in_reach) if target == REST else target
     if state not in WORKING:
-        changes |= {"call": "", "lease": 0}
-    came_online = in_reach and wish != "leave" and not agent.online
-    if came_online or (state == "talking" and agent.state != "talking"):
-        changes["place"] = end_of_line
-    if state != agent.state:
-        changes["since"] = at
-    return agent._replace(state=state, **changes)
+        call, lease = "", 0
+    came_online = in_reach and wish != "leave" and not was_online
+    if came_online or (state == "talking" and was != "talking"):
+        place = end_of_line
+    if state != was:
+        since = at
+    return Agent(state, wish, in_reach, place, call, working_for, lease, misses, since)
 
 
 def presence(

@@ -25,6 +25,8 @@ RING_GRACE_S: Final = 15.0
 
 Key = tuple[str, str]
 """An account and a user's name in it."""
+Place = tuple[Target, str, str]
+"""What names a place in a line: the line, the call and its request."""
 
 
 @dataclass
@@ -57,7 +59,10 @@ class MemoryDesk:
         """Endpoints in reach."""
         self._owners: dict[str, list[Key]] = {}
         self._agents: dict[Key, Agent] = {}
-        self._waiting: list[Waiting] = []
+        self._waiting: dict[Place, Waiting] = {}
+        """In the order of joining."""
+        self._lengths: dict[Target, int] = {}
+        """How many wait in each line where somebody does."""
         self._handling = HandlingTime()
         self._end_of_line = 0
         self.renew(catalog, 0)
@@ -114,11 +119,16 @@ class MemoryDesk:
 
     def call_ended(self, account: str, call: str, at: Instant) -> None:
         """Free everybody this call still holds, and its places in lines."""
-        for waiting in [w for w in self._waiting if w.call == call]:
+        for waiting in [w for w in self._waiting.values() if w.call == call]:
             self._leave(waiting, "abandoned", at)
         for key in [key for key, agent in self._agents.items() if key[0] == account and agent.call == call]:
             self._let_go(call, key, "cancelled", at)
         self._serve_lines(at)
+
+    @property
+    def next_due(self) -> Instant | None:
+        """When `tick` will next have something to do, as things are."""
+        return min((agent.lease for agent in self._agents.values() if agent.lease), default=None)
 
     # For tests and the live picture
 
@@ -138,7 +148,7 @@ class MemoryDesk:
     @property
     def waiting(self) -> tuple[str, ...]:
         """Calls waiting in any line, first come first."""
-        return tuple(waiting.call for waiting in self._waiting)
+        return tuple(waiting.call for waiting in self._waiting.values())
 
     # What a call says, by kind
 
@@ -149,7 +159,7 @@ class MemoryDesk:
 
     def _left(self, account: str, call: str, command: commands.LeaveLine, at: Instant) -> None:
         del account
-        for waiting in [w for w in self._waiting if (w.call, w.request) == (call, command.request)]:
+        for waiting in [w for w in self._waiting.values() if (w.call, w.request) == (call, command.request)]:
             self._leave(waiting, command.reason, at)
         self._tell_positions(at)
 
@@ -243,64 +253,84 @@ class MemoryDesk:
 
     # Lines
 
-    def _line(self, target: Target) -> list[Waiting]:
-        return [waiting for waiting in self._waiting if waiting.target == target]
-
     def _join(self, account: str, call: str, command: commands.JoinLine, at: Instant) -> None:
         target = Target(account, command.kind, command.target)
-        line = self._line(target)
-        known = next((w for w in line if (w.call, w.request) == (call, command.request)), None)
+        known = self._waiting.get((target, call, command.request))
         if known is None:
-            if len(line) >= command.max_waiting:
+            length = self._lengths.get(target, 0)
+            if length >= command.max_waiting:
                 self.outlets.deliver(call, events.LineFull(at, command.request))
                 self.outlets.line_left(LineVisit(target, call, at, at, "full"))
                 return
-            known = Waiting(target, call, command.request, at, len(line) + 1)
-            self._waiting.append(known)
-            self.outlets.line_changed(target, len(line) + 1)
+            known = Waiting(target, call, command.request, at, length + 1)
+            self._line_up(known)
+            self.outlets.line_changed(target, length + 1)
         position = known.told
-        joined = events.LineJoined(
-            at, command.request, position, self._handling.wait_s(target, position, self._reachable(target))
-        )
+        joined = events.LineJoined(at, command.request, position, self._wait_s(target, position))
         self.outlets.deliver(call, joined)
-        self._serve_lines(at)
+        if self._serve(known, at):  # for all the others nothing has changed
+            self._tell_positions(at)
+
+    def _line_up(self, waiting: Waiting) -> None:
+        self._waiting[waiting.target, waiting.call, waiting.request] = waiting
+        self._lengths[waiting.target] = self._lengths.get(waiting.target, 0) + 1
+
+    def _step_out(self, waiting: Waiting) -> None:
+        del self._waiting[waiting.target, waiting.call, waiting.request]
+        self._lengths[waiting.target] -= 1
+        if not self._lengths[waiting.target]:
+            del self._lengths[waiting.target]
 
     def _leave(self, waiting: Waiting, left: Left, at: Instant) -> None:
-        self._waiting.remove(waiting)
+        self._step_out(waiting)
         self.outlets.line_left(LineVisit(waiting.target, waiting.call, waiting.since, at, left))
-        self.outlets.line_changed(waiting.target, len(self._line(waiting.target)))
+        self.outlets.line_changed(waiting.target, self._lengths.get(waiting.target, 0))
 
     def _serve_lines(self, at: Instant) -> None:
-        """Give each who waits their turn, if somebody is free; tell them when nobody is in reach any more."""
+        """Give each who waits their turn, if somebody is free; tell them when nobody is in reach any more.
+
+        Where one finds nobody free, those behind need not look, unless they hold somebody themselves.
+        """
         if not self._waiting:
             return
-        all_taken: set[Target] = set()
-        for waiting in list(self._waiting):
-            if waiting.target in all_taken:
+        holding = {agent.call for agent in self._agents.values() if agent.call}
+        in_vain: set[Target] = set()
+        for waiting in list(self._waiting.values()):
+            if waiting.target in in_vain and waiting.call not in holding:
                 continue
-            wave = next_wave(self._members(waiting.target, waiting.call), "sequential")
-            if wave.users or not wave.busy:
-                self._leave(waiting, "answered" if wave.users else "no_agents", at)
-                self._offer(waiting.call, waiting.request, waiting.target, wave, at)
-            else:
-                all_taken.add(waiting.target)
+            if self._serve(waiting, at):
+                holding.add(waiting.call)
+            elif waiting.call not in holding:
+                in_vain.add(waiting.target)
         self._tell_positions(at)
+
+    def _serve(self, waiting: Waiting, at: Instant) -> bool:
+        """Offer whoever is free, or nobody when nobody is in reach; False when they have to wait on."""
+        wave = next_wave(self._members(waiting.target, waiting.call), "sequential")
+        if wave.busy and not wave.users:
+            return False
+        self._leave(waiting, "answered" if wave.users else "no_agents", at)
+        self._offer(waiting.call, waiting.request, waiting.target, wave, at)
+        return True
 
     def _tell_positions(self, at: Instant) -> None:
         """Tell everybody whose place in their line is another one now."""
         ahead: dict[Target, int] = {}
         there: dict[Target, int] = {}
-        for index, waiting in enumerate(self._waiting):
+        for place, waiting in self._waiting.items():
             target = waiting.target
             position = ahead[target] = ahead.get(target, 0) + 1
             if position != waiting.told:
-                self._waiting[index] = waiting._replace(told=position)
+                self._waiting[place] = waiting._replace(told=position)
                 if target not in there:
-                    there[target] = self._reachable(target)
+                    there[target] = self._there(target)
                 wait_s = self._handling.wait_s(target, position, there[target])
                 self.outlets.deliver(waiting.call, events.LineMoved(at, waiting.request, position, wait_s))
 
-    def _reachable(self, target: Target) -> int:
+    def _wait_s(self, target: Target, position: int) -> float | None:
+        return self._handling.wait_s(target, position, self._there(target))
+
+    def _there(self, target: Target) -> int:
         return sum(member.reachable for member in self._members(target, ""))
 
 

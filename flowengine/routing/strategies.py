@@ -26,10 +26,18 @@ def next_wave(
     members: Sequence[Member], ringing: Literal["parallel", "sequential"], tried: Sequence[str] = ()
 ) -> Wave:
     """Choose the next wave: everybody free, or the first in line not `tried` (product rules, section 3)."""
-    waiting = sorted((member for member in members if member.user not in tried), key=lambda each: each.place)
-    free = [member.user for member in waiting if member.reachable and member.free]
-    return Wave(
-        users=tuple(free if ringing == "parallel" else free[:1]),
-        busy=sum(member.reachable and not member.free for member in waiting),
-        unreachable=sum(not member.reachable for member in waiting),
-    )
+    free: list[Member] = []
+    busy = unreachable = 0
+    for member in members:
+        if member.user in tried:
+            continue
+        if not member.reachable:
+            unreachable += 1
+        elif member.free:
+            free.append(member)
+        else:
+            busy += 1
+    if len(free) > 1:
+        free.sort(key=lambda each: each.place)
+    users = tuple([member.user for member in (free if ringing == "parallel" else free[:1])])
+    return Wave(users, busy, unreachable)

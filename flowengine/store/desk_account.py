@@ -13,14 +13,11 @@ from flowengine.call.commands import DeskCommand
 from flowengine.call.events import AgentsOffered, Event, Instant
 from flowengine.routing import agents
 from flowengine.routing.agents import Agent
-from flowengine.routing.desk import Key, MemoryDesk, Outlets
+from flowengine.routing.desk import Key, MemoryDesk, Outlets, Place
 from flowengine.routing.directory import Catalog
 from flowengine.routing.lines import Left, LineVisit, Target, Waiting
 from flowengine.store.desk_outbox import Turn
 from flowengine.store.desk_rows import Changes, DeviceNews, Head, News, Visit
-
-Place = tuple[Target, str, str]
-"""What names a place in a line: the line, the call and its request."""
 
 
 class AccountDesk(MemoryDesk):
@@ -172,29 +169,28 @@ class AccountDesk(MemoryDesk):
 
     def _catch_up_with_lines(self, visits: Iterable[Visit], at: Instant) -> None:
         lines: dict[Target, None] = {}
-        over: set[Place] = set()
         for visit in visits:
             place = _place(visit)
             if visit.left_by is None:
                 self._stored[place] = visit
-                self._waiting.append(Waiting(visit.target, visit.call, visit.request, visit.joined_at))
+                self._line_up(Waiting(visit.target, visit.call, visit.request, visit.joined_at))
                 if visit.owner != self.owner:
                     self._elsewhere[visit.call] = visit.owner
             elif place in self._stored and self._stored[place].seq == visit.seq:
-                over.add(place)
                 del self._stored[place]
+                self._step_out(self._waiting[place])
                 self._elsewhere.pop(visit.call, None)
             lines[visit.target] = None
-        if over:
-            self._waiting = [waiting for waiting in self._waiting if _place(waiting) not in over]
         for target in lines:
-            self.outlets.line_changed(target, len(self._line(target)))
+            self.outlets.line_changed(target, self._lengths.get(target, 0))
         if lines:
             self._tell_positions(at)
 
     def _joined(self) -> list[Waiting]:
         """Who waits and is not stored: the last of all, for everybody joins at the end."""
-        new = list(takewhile(lambda waiting: _place(waiting) not in self._stored, reversed(self._waiting)))
+        new = list(
+            takewhile(lambda waiting: _place(waiting) not in self._stored, reversed(self._waiting.values()))
+        )
         return new[::-1]
 
     def _numbered(self, waiting: Waiting) -> Visit:

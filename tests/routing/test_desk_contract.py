@@ -12,6 +12,6 @@ class TestMemoryDesk(DeskContract):
         async def settled() -> None:
             """It answers at once."""
 
-        made = Floor(crowd=600)
+        made = Floor()
         made.desk, made.settle = MemoryDesk(made.outlets(), catalog()), settled
         return made

@@ -14,7 +14,7 @@ class TestDatabaseDesk(DeskContract):
     @pytest.fixture
     async def floor(self, database: Database) -> AsyncIterator[Floor]:
         await add_account(database)
-        made = Floor(crowd=1_000)
+        made = Floor()
         async with DatabaseDesk(database, made.outlets(), catalog(), "engine-1") as desk:
             await desk.settled()
             made.desk, made.settle = desk, desk.settled
