@@ -42,10 +42,11 @@ SCRIPT: tuple[Step, ...] = (
 )
 
 
-def calls(agent: Behaviour, disposition: str, *, journaling: bool = False) -> tuple[int, int]:
+def calls(
+    agent: Behaviour, disposition: str, *, users: tuple[str, ...] = ("ann", "bob"), journaling: bool = False
+) -> tuple[int, int]:
     """Run `CALLS` calls; returns how many ended as they should, and how many entries the heap had."""
     world = World(latency_us=0)
-    users = ("ann", "bob")
     for user in users:
         AgentPhone(world, f"PJSIP/{user}", [agent])
     catalog = Catalog(
@@ -94,16 +95,21 @@ def measure() -> Iterator[Result]:
     answers = Behaviour(answers_after_us=seconds(4), talks_us=seconds(20))
     _, entries = calls(SILENT, "message")
     baseline = median_rate(lambda: bare_heap(entries)) / entries * CALLS
-    for what, agent, disposition, journaling in (
-        ("menu, two agents ring out, voicemail", SILENT, "message", False),
-        ("menu, the first agent answers", answers, "answered", False),
-        ("the same as the first, with journals and digests", SILENT, "message", True),
+    one, two = ("ann",), ("ann", "bob")
+    for what, agent, disposition, users, journaling in (
+        ("menu, the agent rings out, voicemail", SILENT, "message", one, False),
+        ("menu, two agents ring out one by one, voicemail", SILENT, "message", two, False),
+        ("menu, the first agent answers", answers, "answered", two, False),
+        ("the first, with journals and digests", SILENT, "message", one, True),
     ):
 
         def run(
-            agent: Behaviour = agent, disposition: str = disposition, journaling: bool = journaling
+            agent: Behaviour = agent,
+            disposition: str = disposition,
+            users: tuple[str, ...] = users,
+            journaling: bool = journaling,
         ) -> int:
-            ended, _ = calls(agent, disposition, journaling=journaling)
+            ended, _ = calls(agent, disposition, users=users, journaling=journaling)
             assert ended == CALLS
             return ended
 
