@@ -395,7 +395,8 @@ async def test_dialling_for_a_caller_who_left_ends_at_once(scene: Scene) -> None
         await scene.answer(caller)
         await caller.hang_up()
         await scene.hearing.event(LegHungUp, leg="caller")
-        await scene.nothing_left()  # the end is told when it is asked for, a moment before the channel is gone
+        # The end is told when it is asked for, a moment before the channel is gone.
+        await scene.nothing_left()
         scene.do(Dial("leg-1", HANAKO, "+15550100", 5.0))
         await scene.hearing.event(LegHungUp, leg="leg-1")
 
