@@ -17,7 +17,7 @@ from simulator.centre_plan import CentrePlan
 from simulator.centre_result import CentreResult
 from simulator.people import Shift
 from simulator.play import read_flow
-from simulator.scenario_file import BadScenario, ScenarioProblem, _line, _problem, _read_yaml
+from simulator.scenario_file import BadScenario, ScenarioProblem, line_of, problem_of, read_yaml
 from simulator.traffic import DAY_S, Poisson, Profile
 
 MOST_CALLS: Final = 20_000_000
@@ -50,12 +50,12 @@ def load_plan(path: str | Path) -> tuple[CentrePlan, Flow | None]:
 
 def parse_plan(data: bytes, file: str) -> tuple[CentrePlan, Flow | None]:
     """Read a plan from bytes; `file` is its name in complaints and where its flow is looked for."""
-    node, value = _read_yaml(data, file)
+    node, value = read_yaml(data, file)
     try:
         plan = CentrePlan.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise BadScenario([_problem(file, node, each) for each in found]) from None
+        raise BadScenario([problem_of(file, node, each) for each in found]) from None
     flow: Flow | None = None
     wrong: list[tuple[At, str]] = []
     if plan.flow is not None:
@@ -67,7 +67,7 @@ def parse_plan(data: bytes, file: str) -> tuple[CentrePlan, Flow | None]:
         wrong = list(contradictions(plan, flow))
     if wrong:
         raise BadScenario(
-            [ScenarioProblem(file, _line(node, at), pointer(*at), message) for at, message in wrong]
+            [ScenarioProblem(file, line_of(node, at), pointer(*at), message) for at, message in wrong]
         )
     return plan, flow
 

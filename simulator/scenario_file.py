@@ -90,14 +90,14 @@ def load_scenario(path: str | Path) -> Scenario:
 
 def parse_scenario(data: bytes, file: str) -> Scenario:
     """Read a scenario from bytes; `file` is its name in complaints. Raises `BadScenario`."""
-    node, value = _read_yaml(data, file)
+    node, value = read_yaml(data, file)
     try:
         scenario = Scenario.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise BadScenario([_problem(file, node, each) for each in found]) from None
+        raise BadScenario([problem_of(file, node, each) for each in found]) from None
     problems = [
-        ScenarioProblem(file, _line(node, at), pointer(*at), message)
+        ScenarioProblem(file, line_of(node, at), pointer(*at), message)
         for at, message in _contradictions(scenario)
     ]
     if problems:
@@ -105,7 +105,7 @@ def parse_scenario(data: bytes, file: str) -> Scenario:
     return scenario
 
 
-def _read_yaml(data: bytes, file: str) -> tuple[yaml.Node | None, object]:
+def read_yaml(data: bytes, file: str) -> tuple[yaml.Node | None, object]:
     def bad(message: str, line: int = 0) -> BadScenario:
         return BadScenario([ScenarioProblem(file, line, "", message)])
 
@@ -130,9 +130,9 @@ def _read_yaml(data: bytes, file: str) -> tuple[yaml.Node | None, object]:
         raise bad(f"is not YAML: {first}: correct it") from None
 
 
-def _problem(file: str, node: yaml.Node | None, error: ErrorDetails) -> ScenarioProblem:
+def problem_of(file: str, node: yaml.Node | None, error: ErrorDetails) -> ScenarioProblem:
     at = [part for part in error["loc"] if not _is_a_union_branch(part)]
-    return ScenarioProblem(file, _line(node, at), pointer(*at), _sentence(error))
+    return ScenarioProblem(file, line_of(node, at), pointer(*at), _sentence(error))
 
 
 def _is_a_union_branch(part: int | str) -> bool:
@@ -170,7 +170,7 @@ def _shown(value: object) -> str:
             return str(value)[:60]
 
 
-def _line(node: yaml.Node | None, at: Sequence[int | str]) -> int:
+def line_of(node: yaml.Node | None, at: Sequence[int | str]) -> int:
     """The line of a place, or of the nearest thing around it that is there."""
     if node is None:
         return 1

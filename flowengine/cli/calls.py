@@ -19,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command()(simulate)
     app.command()(replay)
+    app.command()(centre)
     app.command(name="say")(speak)
 
 
@@ -139,6 +140,39 @@ def replay(
             for line in report.lines:
                 say(f"    {line}")
     raise typer.Exit(0 if all(report.verdict == "same" for report in reports) else PROBLEMS)
+
+
+def centre(
+    plan: Annotated[Path, typer.Argument(help="A plan of a contact centre (YAML).")],
+    as_json: AsJson = False,
+    svg: Annotated[Path | None, typer.Option(help="Also draw a day of it, as SVG, here.")] = None,
+) -> None:
+    """Live through days of a whole contact centre: service level, waits, who hangs up, how busy agents are.
+
+    Exit 0: done. 2: the plan or its flow cannot be read. 1: the flow cannot be published.
+    """
+    from flowengine.flow.document import Invalid, Unreadable
+    from simulator.centre_file import run_file
+    from simulator.centre_report import day_picture, report
+    from simulator.play import BadFlow
+    from simulator.scenario_file import BadScenario
+
+    if not plan.is_file():
+        fail(f"{plan}: there is no such file")
+    try:
+        result = run_file(plan)
+    except (BadScenario, Unreadable) as error:
+        fail(str(error))
+    except (BadFlow, Invalid) as error:
+        fail(str(error), PROBLEMS)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    if svg is not None:
+        write_text(svg, day_picture(result))
+    if as_json:
+        say_json(result.to_json())
+    else:
+        say(report(result).rstrip())
 
 
 def speak(
