@@ -24,6 +24,7 @@ from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
+from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
@@ -137,6 +138,8 @@ async def opened(
         catalog = await anext(news)
         desk = await stack.enter_async_context(desk_of(database, engine, catalog, picture, settings.ari_app))
         engine.desk = desk
+        if database.is_sqlite:  # on PostgreSQL they may be another engine's
+            await close_left_over(database, journal, desk, clock)
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
         engine.catalog = catalog
