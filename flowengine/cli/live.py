@@ -1,6 +1,7 @@
 """Commands that look into the running engine: top, and agent."""
 
 import asyncio
+import signal
 import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
@@ -44,6 +45,8 @@ def top(
         elif once or not sys.stdout.isatty():
             _print(asyncio.run(look(settings)))
         else:
+            # Started in the background of a script, Ctrl-C would be ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             asyncio.run(_follow(settings))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

@@ -140,7 +140,7 @@ async def node() -> AsyncIterator[AsteriskNode]:
 async def exchange(node: AsteriskNode) -> AsyncIterator[Exchange]:
     exchange = Exchange(node)
     async with exchange.switch:
-        await exchange.switch.client.wait_ready(5)
+        await exchange.switch.client.wait_ready(20)
         yield exchange
         await exchange.devices.reconcile([])
 
