@@ -14,7 +14,7 @@ from flowengine.call.commands import DeskCommand
 from flowengine.call.events import SECOND, AgentsOffered, Event, Instant
 from flowengine.routing import agents
 from flowengine.routing.agents import Agent, Policy, Wish
-from flowengine.routing.directory import Catalog
+from flowengine.routing.directory import Catalog, is_outside
 from flowengine.routing.lines import HandlingTime, Left, LineVisit, Target, Waiting
 from flowengine.routing.strategies import Member, Wave, next_wave
 
@@ -133,8 +133,8 @@ class MemoryDesk:
     # For tests and the live picture
 
     def is_reachable(self, endpoint: str) -> bool:
-        """Whether this device can be rung now."""
-        return endpoint in self._devices
+        """Whether this device can be rung now. An outside number always can: signing out is what stops it."""
+        return endpoint in self._devices or is_outside(endpoint)
 
     def agent(self, account: str, user: str) -> Agent:
         """A user as the desk sees them."""
@@ -193,7 +193,7 @@ class MemoryDesk:
 
     def _endpoints(self, key: Key) -> tuple[str, ...]:
         entry = self.catalog.users.get(key[0], {}).get(key[1])
-        return () if entry is None else tuple(each for each in entry.endpoints if each in self._devices)
+        return () if entry is None else tuple(filter(self.is_reachable, entry.endpoints))
 
     def _look_at(self, keys: Iterable[Key], at: Instant) -> None:
         """Take note of devices in reach, and serve whoever waited for them."""

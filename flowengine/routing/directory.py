@@ -24,9 +24,14 @@ class PublishedFlow:
     flow: Flow
 
 
+def is_outside(endpoint: str) -> bool:
+    """Whether an endpoint is a number out in the world ("PJSIP/+819011112222@carrier"): nobody registers there."""
+    return "@" in endpoint
+
+
 @dataclass(frozen=True)
 class User:
-    """Somebody who can be rung, and the endpoints of their devices ("PJSIP/hanako")."""
+    """Somebody who can be rung, and the endpoints of their devices ("PJSIP/hanako", or an outside number)."""
 
     name: str
     endpoints: tuple[str, ...] = ()

@@ -40,7 +40,10 @@ def _time_zone(name: str) -> str:
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
-Endpoint = Annotated[str, StringConstraints(pattern=r"^PJSIP/[A-Za-z0-9_.-]{1,64}$")]
+Endpoint = Annotated[
+    str, StringConstraints(pattern=r"^PJSIP/([A-Za-z0-9_.-]{1,64}|\+[1-9][0-9]{5,14}@[A-Za-z0-9_.-]{1,64})$")
+]
+"""A device that registers, or an outside number and the endpoint of the carrier who takes it there."""
 """A registered device only: neither a dialplan extension nor a number on a trunk can be named."""
 Item = TypeVar("Item")
 Many = Annotated[tuple[Item, ...], Strict(False)]
@@ -182,7 +185,10 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 _FORMS: Final = {
-    "^PJSIP/[A-Za-z0-9_.-]{1,64}$": "should be a registered device such as PJSIP/hanako",
+    r"^PJSIP/([A-Za-z0-9_.-]{1,64}|\+[1-9][0-9]{5,14}@[A-Za-z0-9_.-]{1,64})$": (
+        "should be a registered device such as PJSIP/hanako, or an outside number such as"
+        " PJSIP/+819012345678@carrier"
+    ),
     "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$": "should be a language such as ja-JP",
     "^[A-Z]{3}$": "should be the three capital letters of a currency, such as JPY",
     "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$": "should be small letters, digits and hyphens, such as main-line",

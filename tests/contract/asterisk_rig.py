@@ -110,7 +110,7 @@ async def _until_kept(running: Running, call: str) -> None:
 
 def secret(user: str) -> str:
     """The SIP password of a user."""
-    return f"{user}-secret"
+    return f"{user}-secret-of-a-test"
 
 
 def _script(steps: tuple[Step, ...]) -> list[sip.Step]:

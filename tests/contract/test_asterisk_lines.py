@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from flowengine.ari.devices import DeviceProvisioner, DeviceSpec, LineSettings, digest_of
 from flowengine.ari.node import AsteriskNode, SipUser
 from flowengine.ari.settings import AriSettings
+from flowengine.ari.switch import AriSwitch
 from flowengine.flow.document import parse
 from flowengine.routing.directory import User
 from simulator.sip import AgentPhone, Answers, Caller, Outcome, Rejects, Rings, seconds_of_tone
@@ -36,19 +39,32 @@ def placed(document: dict[str, Any], *names: str, number: str = "+815055550150")
 
 
 @contextlib.asynccontextmanager
-async def office(where: Placed) -> AsyncIterator[tuple[Running, AsteriskNode]]:
+async def office(where: Placed, *static: SipUser) -> AsyncIterator[tuple[Running, AsteriskNode]]:
     """An engine on a real Asterisk, and afterwards a look that nothing is left on either."""
-    users = tuple(SipUser(name, password=secret(name)) for name in where.users)
     with tempfile.TemporaryDirectory(prefix="lines-") as folder:
-        async with running_node(*users) as node:
+        async with running_node(*static) as node:
             at = node.settings
             settings = AriSettings(url=at.ari_url, app=at.app, username=at.ari_user, password=at.ari_password)
             async with Running([where], Path(folder)).on(settings) as running:
+                if not static:
+                    await provision(running, *where.users)
                 yield running, node
                 await until(lambda: not running.engine.calls, 20)
                 assert running.crashes == {}
                 assert await left_on(at.ari_url, at.ari_user, at.ari_password) == []
                 assert running.leaks() == []
+
+
+async def provision(running: Running, *names: str) -> None:
+    """Let the engine give each user a SIP account, as it does for users of its database."""
+    switch = running.engine.switch
+    assert isinstance(switch, AriSwitch)
+    # SIPp answers no OPTIONS, so nobody is asked whether they are there.
+    devices = DeviceProvisioner(switch.client, LineSettings(media_address="127.0.0.1", check_every_s=0))
+    report = await devices.reconcile(
+        [DeviceSpec(name=name, digest=digest_of(name, secret(name))) for name in names]
+    )
+    assert sorted(report.created) == sorted(names)
 
 
 async def phone(
@@ -130,6 +146,51 @@ async def test_five_ring_at_once_and_two_answer_within_a_millisecond() -> None:
         assert [len(each.calls) for each in phones] == [1, 1, 1, 1, 1]
         assert all(each.calls[0].cancelled_at is not None for each in phones[2:])
         assert all("elsewhere" in each.calls[0].cancel_reason for each in phones[2:])
+
+
+async def test_one_after_another_past_the_absent_the_busy_the_declining_and_the_silent() -> None:
+    names = ("absent", "busy", "declines", "silent", "answers")
+    where = placed(flow("team", team=group("sequential"), sorry=say("sorry")), *names)
+    async with office(where) as (running, node), contextlib.AsyncExitStack() as stack:
+        does: dict[str, Answers | Rejects | Rings]
+        does = {"busy": Rejects(486), "declines": Rejects(603), "silent": Rings()}
+        phones = {
+            name: await phone(stack, running, node, name, does.get(name, Answers(0.2, hangs_up_after_s=0.5)))
+            for name in names[1:]
+        }
+        await call(where, node)
+        await until(lambda: len(running.journal.records) == 1, 10)
+        [record] = running.journal.records.values()
+        assert path_of(record) == ("team:answered",)
+        assert record.agents == ("answers",)
+        assert {name: len(each.calls) for name, each in phones.items()} == dict.fromkeys(names[1:], 1)
+        rang = [phones[name].calls[0].rang_at for name in names[1:]]
+        assert rang == sorted(rang), "not in the order in which they came online"
+        assert phones["silent"].calls[0].cancelled_at is not None
+
+
+async def test_an_outside_number_is_rung_through_its_carrier() -> None:
+    where = placed(flow("boss", boss=user(), sorry=say("sorry")), "a")
+    where.users["a"] = User("a", ("PJSIP/+819012345678@carrier",))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    carrier = SipUser("carrier", contact=f"sip:127.0.0.1:{port}")
+    async with office(where, carrier) as (running, node), contextlib.AsyncExitStack() as stack:
+        does = Answers(0.3, hangs_up_after_s=0.8)
+        mobile = await stack.enter_async_context(
+            AgentPhone("carrier", node.settings.sip_port, does, port=port)
+        )
+        await call(where, node)
+        await until(lambda: len(running.journal.records) == 1, 10)
+        [record] = running.journal.records.values()
+        assert path_of(record) == ("boss:answered",)
+        assert [each.answered_at is not None for each in mobile.calls] == [True]
+        running.desk.wish(ACCOUNT, "a", "leave", running.engine.clock.now())
+        await call(where, node, 1)
+        await until(lambda: len(running.journal.records) == 2, 10)
+        assert path_of(list(running.journal.records.values())[1]) == ("boss:unavailable", "sorry:next")
+        assert len(mobile.calls) == 1
 
 
 async def test_many_callers_share_few_agents_and_nothing_is_left() -> None:

@@ -285,3 +285,18 @@ def test_reservations_and_lines_outlive_a_new_catalogue() -> None:
     assert it.tells("c1", release("aki")) == [
         ("c2", AgentsOffered(T0, "line-1", (Agent("aki", ("PJSIP/aki", "PJSIP/new")),)))
     ]
+
+
+def test_an_outside_number_is_in_reach_until_its_user_signs_out() -> None:
+    told: list[tuple[str, Event]] = []
+    outside = "PJSIP/+819012345678@carrier"
+    desk = MemoryDesk(
+        lambda call, event: told.append((call, event)),
+        Catalog(users={ACCOUNT: {"aki": User("aki", (outside,))}}),
+    )
+    desk.perform(ACCOUNT, "c1", ask("aki"), T0)
+    assert told == [("c1", AgentsOffered(T0, "ask-1", (Agent("aki", (outside,)),)))]
+    desk.perform(ACCOUNT, "c1", release("aki"), T0)
+    desk.wish(ACCOUNT, "aki", "leave", T0)
+    desk.perform(ACCOUNT, "c2", ask("aki"), T0)
+    assert told[-1] == ("c2", AgentsOffered(T0, "ask-1", (), 0, 1))

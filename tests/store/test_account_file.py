@@ -119,7 +119,7 @@ def test_json_is_an_account_file_too() -> None:
         ("numbers: [{number: 1}]", "invalid_value", "/numbers/0/number", "put 1 in quotes"),
         ("numbers: [050-5555-0100, +815055550100]", "duplicate_number", "/numbers/1", "is there twice"),
         ("users: {hanako: {devices: [Local/1@trunk]}}", "invalid_value", "/users/hanako/devices/0", "PJSIP/hanako"),
-        ("users: {hanako: {devices: [PJSIP/1@trunk]}}", "invalid_value", "/users/hanako/devices/0", "PJSIP/hanako"),
+        ("users: {hanako: {devices: [PJSIP/1@trunk]}}", "invalid_value", "/users/hanako/devices/0", "outside number"),
         ("users: {hanako: {phone: x}}", "unknown_field", "/users/hanako/phone", "correct its spelling or remove it"),
         ("users: {' x': {}}", "invalid_value", "/users/ x", "without spaces around it"),
         ("users: {a: {devices: [PJSIP/x]}, b: {devices: [PJSIP/x]}}", "device_taken", "/users/b/devices/0", 'user "a"'),
