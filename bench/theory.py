@@ -253,6 +253,8 @@ def main(arguments: list[str]) -> int:
     intervals than chance explains.
     """
     began = process_time()
+    for folder in arguments:
+        Path(folder).mkdir(parents=True, exist_ok=True)  # now, and not when minutes of work are done
     patient, impatient = cases()
     print(f"Erlang C: callers wait for ever, talks last {TALK_S:g} s on average, seed {SEED}; +- at 99 %")
     print(rows(patient))
