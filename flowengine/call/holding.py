@@ -82,14 +82,12 @@ class Holding:
     async def settled(self, within_s: float) -> None:
         """Wait until the switch has confirmed the end of everything, `within_s` seconds at most.
 
-        What is still there then is asked to end once more, and the call is over for us.
+        What is still there then is asked to end once more, and the call is over for us. A recording is kept, its
+        length unknown: the event of its end may be all that is lost.
         """
         if not self._things:
             return
-        due = self.now + int(within_s * SECOND)
-        timer = Timer(self._id("timer"))
-        self._things[timer.id] = timer
-        self.out.append(commands.SetTimer(timer.id, due))
+        timer = self._timer(within_s)
         while timer.open and len(self._things) > 1:
             await next_event()
         self._close(timer)
@@ -98,7 +96,7 @@ class Holding:
             if isinstance(thing, Leg):
                 self.out.append(commands.HangUp(thing.id, causes.NORMAL))
             elif isinstance(thing, Recording):
-                self.out.append(commands.DiscardRecording(thing.id))
+                self._keep(thing, 0)
         self._things.clear()
 
     @property
@@ -282,16 +280,14 @@ class Holding:
         elif recording.purpose == "voicemail" and heard_ms < SHORTEST_MESSAGE_MS:
             self.out.append(commands.DiscardRecording(recording.id))
         else:
-            keep = commands.KeepRecording(
-                recording.id,
-                recording.purpose,
-                recording.state,
-                event.duration_ms,
-                recording.limit_s,
-                recording.user,
-            )
-            self.kept.append(keep)
-            self.out.append(keep)
+            self._keep(recording, event.duration_ms)
+
+    def _keep(self, recording: Recording, duration_ms: int) -> None:
+        keep = commands.KeepRecording(
+            recording.id, recording.purpose, recording.state, duration_ms, recording.limit_s, recording.user
+        )
+        self.kept.append(keep)
+        self.out.append(keep)
 
     def _offered(self, event: AgentsOffered) -> None:
         """Reserve whom we asked for; give back whom we do not want any more. The first answer counts."""

@@ -174,11 +174,11 @@ class Audit:
             case commands.AgentReleased(user=user, outcome=outcome):
                 self._released(user, outcome)
             case commands.KeepRecording(recording=id):
-                assert id in self.to_settle, f"{id} kept, but it did not end now and well"
-                self.to_settle.remove(id)
-            case commands.DiscardRecording(recording=id):
-                assert id in self.to_settle or (done and id in self.told), f"{id} discarded out of turn"
+                assert id in self.to_settle or (done and id in self.told), f"{id} kept out of turn"
                 self.to_settle.discard(id)
+            case commands.DiscardRecording(recording=id):
+                assert id in self.to_settle, f"{id} discarded, but it did not end now and well"
+                self.to_settle.remove(id)
             case _:
                 assert_never(command)
 

@@ -131,12 +131,14 @@ def test_keys_of_the_message_are_not_for_a_later_menu() -> None:
     assert call.playing == spoken("Menu")
 
 
-def test_a_message_the_switch_never_finishes_is_given_up_after_the_settle_time() -> None:
+def test_a_message_whose_end_is_never_told_is_kept_after_the_settle_time() -> None:
     call = recording(responsive=False).waits(5).hangs_up()
     call.waits(10)
     assert call.is_over()
-    assert call.just(commands.DiscardRecording)
     [record] = call.all_of(commands.Record)
+    [kept] = call.all_of(commands.KeepRecording)
+    assert (kept.recording, kept.duration_ms, kept.limit_s) == (record.recording, 0, record.limit_s)
+    assert call.all_of(commands.DiscardRecording) == []
     assert call.machine.record().faults == (f"{record.recording}: end not confirmed",)
 
 
