@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 _SWITCH: Final = frozenset(commands.SwitchCommand.__args__)
 _DESK: Final = frozenset(commands.DeskCommand.__args__)
+_LIBRARY: Final = frozenset(commands.LibraryCommand.__args__)
 
 
 class LiveCall:
@@ -112,12 +113,14 @@ class LiveCall:
                 for_switch.append(command)  # type: ignore[arg-type]
             elif kind in _DESK:
                 engine.desk.perform(self.published.account, self.call, command, engine.clock.now())  # type: ignore[arg-type]
+            elif kind in _LIBRARY:
+                engine.storage.perform(self.published.account, self.call, command)  # type: ignore[arg-type]
             else:
-                self._perform_here(command)  # type: ignore[arg-type]
+                self._keep_time(command)  # type: ignore[arg-type]
         if for_switch:
             engine.switch.perform(self.call, for_switch)
 
-    def _perform_here(self, command: commands.ClockCommand | commands.LibraryCommand) -> None:
+    def _keep_time(self, command: commands.ClockCommand) -> None:
         match command:
             case commands.SetTimer(timer=timer, due=due):
                 delay_s = max(0, due - self.engine.clock.now()) / 1_000_000
@@ -125,33 +128,12 @@ class LiveCall:
             case commands.CancelTimer(timer=timer):
                 if (handle := self._timers.pop(timer, None)) is not None:
                     handle.cancel()
-            case commands.KeepRecording():
-                self.engine.background(self._keep(command), name=f"{self.call}-{command.recording}")
-            case commands.DiscardRecording(recording=recording):
-                self.engine.background(self._discard(recording), name=f"{self.call}-{recording}")
             case _:
                 assert_never(command)
 
     def _fire(self, timer: str) -> None:
         self._timers.pop(timer, None)
         self.inbox.put_nowait(TimerFired(self.engine.clock.now(), timer))
-
-    async def _keep(self, command: commands.KeepRecording) -> None:
-        """Move a recording home; if that fails it stays on the switch, and nothing is lost."""
-        engine = self.engine
-        try:
-            sound = engine.switch.fetch(self.call, command.recording)
-            await engine.keeper.keep(self.published.account, self.call, command, sound)
-        except Exception:
-            self._log.exception("recording not kept, it stays on the switch", recording=command.recording)
-        else:
-            await self._discard(command.recording)
-
-    async def _discard(self, recording: str) -> None:
-        try:
-            await self.engine.switch.discard(self.call, recording)
-        except Exception:
-            self._log.exception("recording not discarded", recording=recording)
 
     async def _finish(self) -> None:
         record = self.machine.record()

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from flowengine.call.commands import DeskCommand, SwitchCommand
+from flowengine.call.commands import DeskCommand, LibraryCommand, SwitchCommand
 from flowengine.call.events import Event, Instant
 from flowengine.call.record import CallRecord
 
@@ -77,6 +77,13 @@ class Desk(Protocol):
 
     def call_ended(self, account: str, call: str, at: Instant) -> None:
         """Free whatever this call still holds at the desk."""
+
+
+class Storage(Protocol):
+    """Room for recordings, and where finished ones go. It answers with events, as the desk does."""
+
+    def perform(self, account: str, call: str, command: LibraryCommand) -> None:
+        """Take a question for room, or what becomes of a recording. Returns at once."""
 
 
 class Journal(Protocol):

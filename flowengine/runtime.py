@@ -8,18 +8,18 @@ while the call goes on. Only a failure of the engine's own code ends a call, and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
-from flowengine.call import causes, commands
+from flowengine.call import causes
 from flowengine.call.commands import Command
-from flowengine.call.events import CallArrived, CallKilled, Event, Instant
+from flowengine.call.events import CallArrived, CallKilled, Event, Instant, PauseAsked
 from flowengine.call.machine import CallMachine
 from flowengine.live_call import LiveCall
-from flowengine.ports import Arrival, Clock, Desk, Journal, Switch
+from flowengine.ports import Arrival, Clock, Desk, Journal, Storage, Switch
 from flowengine.routing.directory import Catalog, PublishedFlow, Rejection
 from flowengine.routing.numbers import e164, masked
 
@@ -47,20 +47,11 @@ LAST_S: Final = 10.0
 """How long `drain` lets last rows be written and recordings come home, in seconds, after it has left the calls."""
 
 
-class Keeper(Protocol):
-    """Where finished recordings go."""
-
-    async def keep(
-        self, account: str, call: str, command: commands.KeepRecording, sound: AsyncIterator[bytes]
-    ) -> None:
-        """Take a finished recording; when this returns it is safe here and may be deleted on the switch."""
-
-
 class Engine:
     """Runs every call of this process. It is the listener of its switch and the sink of its desk.
 
     Args:
-        journal, clock, keeper: the ports to the world.
+        journal, clock: ports to the world; `switch`, `desk` and `storage` are set before the first call.
         new_call_id: gives prefixed, time-ordered ids.
         country: how national numbers of the trunk are read (two letters), or None.
         watch: sees every step; make one of `several` if there are more.
@@ -71,14 +62,12 @@ class Engine:
         *,
         journal: Journal,
         clock: Clock,
-        keeper: Keeper,
         new_call_id: Callable[[], str],
         country: str | None = None,
         watch: Watch | None = None,
     ) -> None:
         self.journal = journal
         self.clock = clock
-        self.keeper = keeper
         self.country = country
         self.watch = watch
         self.catalog = Catalog()
@@ -87,6 +76,7 @@ class Engine:
         """When the journal last failed, unless it has succeeded since."""
         self.switch: Switch
         self.desk: Desk
+        self.storage: Storage
         self.on_reachable: Callable[[str, bool], None] = lambda _endpoint, _is_reachable: None
         self.on_refused: Callable[[str], None] = lambda _reason: None
         """Told why a call was not taken."""
@@ -137,6 +127,13 @@ class Engine:
     def reachable(self, endpoint: str, is_reachable: bool) -> None:
         """Pass the news of a device on to the desk."""
         self.on_reachable(endpoint, is_reachable)
+
+    def pause_recording(self, call: str, *, paused: bool) -> bool:
+        """Leave what is said now out of a call's recording, or go on with it; False when there is no such call."""
+        if call not in self._calls:
+            return False
+        self.happened(call, PauseAsked(self.clock.now(), paused))
+        return True
 
     def kill(self, call: str) -> bool:
         """End a call by an operator's decision; False when there is no such call."""

@@ -14,16 +14,18 @@ from typing import Final
 import structlog
 
 from flowengine import sip_accounts
+from flowengine.alarms import Alarms
 from flowengine.ari.devices import LineSettings
 from flowengine.ari.errors import AriError
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
-from flowengine.call.commands import KeepRecording
 from flowengine.call.events import SECOND, Instant
 from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
+from flowengine.intake import Intake, Unlimited
+from flowengine.keeping import LibraryKeeper
 from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
@@ -37,7 +39,6 @@ from flowengine.store.desk import DatabaseDesk
 from flowengine.store.ids import new_id
 from flowengine.store.journal import DatabaseJournal
 from flowengine.store.migrate import check_schema, upgrade
-from flowengine.store.recordings import save_recording
 from recordings.errors import SoundsUnavailable
 from recordings.library import RecordingLibrary
 from recordings.prompts import Progress, PromptLibrary
@@ -63,37 +64,6 @@ class Installation:
     picture: LivePicture
     address: str
     """Where health is told, such as http://127.0.0.1:8080."""
-
-
-class LibraryKeeper:
-    """Finished recordings go into the library, and a row about them into the database."""
-
-    def __init__(self, database: Database, library: RecordingLibrary) -> None:
-        self._database = database
-        self._library = library
-
-    async def keep(
-        self, account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]
-    ) -> None:
-        """Take a recording over from the switch."""
-        limit_ms = int(command.limit_s * 1000) or None
-        id = f"{call}-{command.recording}"
-        kept = await self._library.keep(id, sound, limit_ms)
-        try:
-            async with self._database.writing() as session:
-                await save_recording(
-                    session,
-                    account,
-                    call,
-                    command,
-                    path=str(kept.path.relative_to(kept.path.parents[1])),
-                    size_bytes=kept.bytes,
-                    sha256=kept.sha256,
-                    duration_ms=kept.duration_ms,
-                )
-        except Exception:
-            await self._library.delete(id)  # it stays on the switch; a file nobody knows of helps nobody
-            raise
 
 
 @contextlib.asynccontextmanager
@@ -129,10 +99,14 @@ async def opened(
         engine = Engine(
             journal=journal,
             clock=clock,
-            keeper=LibraryKeeper(database, library),
             new_call_id=lambda: new_id("cal"),
             country=settings.country,
         )
+        alarms = Alarms()
+        plan = Unlimited()
+        keeper = LibraryKeeper(database, library, plan, settings.ari_app)
+        intake = Intake(engine, plan, keeper, alarms)
+        engine.storage = intake
         picture = picture_of(engine, watch)
         news = catalogs.watch(database)
         catalog = await anext(news)
@@ -143,7 +117,7 @@ async def opened(
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await _render(prompts, catalog, progress)
         engine.catalog = catalog
-        switch = AriSwitch(ari, engine, lambda sound: _media(prompts, sound, heard), clock)
+        switch = AriSwitch(ari, engine, lambda _, sound: _media(prompts, sound, heard), clock)
         engine.switch = switch
         renewed: Callable[[], None] = lambda: None  # noqa: E731
         if settings.switch == "asterisk":
@@ -161,6 +135,7 @@ async def opened(
         stack.push_async_callback(_drain, engine, settings.drain_s)
         with contextlib.suppress(AriError):
             await switch.client.wait_ready(FIRST_CONNECT_S)
+        await intake.resume()
         if not switch.client.ready:
             log.warning("switch not ready yet, still trying", problem=switch.client.problem)
         await stack.enter_async_context(_following(news, engine, desk, prompts, picture, renewed))

@@ -103,6 +103,14 @@ class Media(VirtualTime):
         """Complete a recording. Raises `Gone`."""
         self._later(self._recorded, self._live(recording_id))
 
+    def pause_record(self, recording_id: str) -> None:
+        """Leave out what is heard from now on. Raises `Gone`."""
+        self._pause(self._live(recording_id), paused=True)
+
+    def resume_record(self, recording_id: str) -> None:
+        """Go on with a paused recording. Raises `Gone`."""
+        self._pause(self._live(recording_id), paused=False)
+
     def drop_record(self, recording_id: str) -> None:
         """Stop a running recording and throw it away. Raises `Gone`."""
         recording = self._live(recording_id)
@@ -202,7 +210,7 @@ class Media(VirtualTime):
         """Add the time since the last change, as what it was."""
         passed = self.now - recording.since
         recording.since = self.now
-        if not recording.sending:
+        if not recording.sending or recording.paused:
             return
         recording.received_us += passed
         if recording.talking:
@@ -214,7 +222,7 @@ class Media(VirtualTime):
     def _watch(self, recording: Recording) -> None:
         """Set the instant at which limit or silence will end this recording, if audio goes on as it is."""
         recording.deadline = 0
-        if not recording.sending:
+        if not recording.sending or recording.paused:
             return
         left = recording.limit_us - recording.received_us if recording.limit_us else None
         if recording.silence_us and not recording.talking:
@@ -223,6 +231,13 @@ class Media(VirtualTime):
         if left is not None:
             recording.deadline = self.now + max(left, 0)
             self.at(recording.deadline, self._recording_due, recording)
+
+    def _pause(self, recording: Recording, *, paused: bool) -> None:
+        if recording.started:
+            self._account(recording)
+        recording.paused = paused
+        if recording.started:
+            self._watch(recording)
 
     def _recording_due(self, recording: Recording) -> None:
         if recording.open and recording.deadline == self.now:

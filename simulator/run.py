@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from flowengine.call import commands
-from flowengine.call.events import CallArrived, Event, Instant, TimerFired
+from flowengine.call.events import CallArrived, Event, Instant, RoomRanOut, RoomReserved, TimerFired
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.record import CallRecord
 from flowengine.call.trace import Entry, Trace
@@ -83,6 +83,10 @@ class Simulation:
         self.refused: list[Refusal] = []
         self.kept: list[tuple[str, commands.KeepRecording]] = []
         """What the library holds: (call, recording)."""
+        self.storage_full = False
+        """The storage plan is used up: nothing new is recorded."""
+        self.rooms: dict[tuple[str, str], None] = {}
+        """Recordings that have room and are not kept yet: (call, recording)."""
         self._journaling = journaling
         self._on_done = on_done or self.done.append
         self._calls = 0
@@ -91,6 +95,8 @@ class Simulation:
             **dict.fromkeys(commands.DeskCommand.__args__, self._ask_desk),
             commands.SetTimer: self._set_timer,
             commands.CancelTimer: self._cancel_timer,
+            commands.ReserveRoom: self._reserve,
+            commands.ReleaseRoom: self._release,
             commands.KeepRecording: self._keep,
             commands.DiscardRecording: self._discard,
         }
@@ -109,6 +115,7 @@ class Simulation:
         found += [f"call {id}" for id in self.running]
         found += [f"timer {timer} of {call.id}" for call in self.done for timer in call.timers]
         found += [f"reservation of {user}" for user in self.desk.held]
+        found += [f"room for {recording} of {call}" for call, recording in self.rooms]
         found += [f"place in line of {call}" for call in self.desk.waiting]
         return tuple(found)
 
@@ -191,9 +198,26 @@ class Simulation:
             del call.timers[timer]
             self.happened(call.call, TimerFired(self.world.now, timer))
 
+    def _reserve(self, call: RunningCall, command: commands.ReserveRoom) -> None:
+        granted = not self.storage_full
+        self.world.soon(self.happened, call.call, RoomReserved(self.world.now, command.recording, granted))
+        if granted:
+            self.rooms[call.call, command.recording] = None
+
+    def _release(self, call: RunningCall, command: commands.ReleaseRoom) -> None:
+        self.rooms.pop((call.call, command.recording), None)
+
+    def fill_storage(self) -> None:
+        """The storage plan is used up from now on: what runs is cut, and nothing new is recorded."""
+        self.storage_full = True
+        for call, recording in list(self.rooms):
+            self.world.soon(self.happened, call, RoomRanOut(self.world.now, recording))
+
     def _keep(self, call: RunningCall, command: commands.KeepRecording) -> None:
+        self.rooms.pop((call.id, command.recording), None)
         self.kept.append((call.id, command))
         self.world.stored.pop(f"{call.id}.{command.recording}", None)
 
     def _discard(self, call: RunningCall, command: commands.DiscardRecording) -> None:
+        self.rooms.pop((call.id, command.recording), None)
         self.world.stored.pop(f"{call.id}.{command.recording}", None)

@@ -50,6 +50,8 @@ class WorldSwitch(Observer):
             commands.StopPlay: self._stop_play,
             commands.Record: self._record,
             commands.StopRecord: self._stop_record,
+            commands.PauseRecord: self._pause_record,
+            commands.ResumeRecord: self._resume_record,
             commands.OpenBridge: self._open_bridge,
             commands.Join: self._join,
             commands.CloseBridge: self._close_bridge,
@@ -183,6 +185,16 @@ class WorldSwitch(Observer):
         recording_id = line.prefix + command.recording
         if recording_id in self.world.recordings:
             self.world.stop_record(recording_id)
+
+    def _pause_record(self, line: Line, command: commands.PauseRecord) -> None:
+        recording_id = line.prefix + command.recording
+        if recording_id in self.world.recordings:
+            self.world.pause_record(recording_id)
+
+    def _resume_record(self, line: Line, command: commands.ResumeRecord) -> None:
+        recording_id = line.prefix + command.recording
+        if recording_id in self.world.recordings:
+            self.world.resume_record(recording_id)
 
     def _open_bridge(self, line: Line, command: commands.OpenBridge) -> None:
         self.world.open_bridge(line.prefix + command.bridge).tag = (line.call, command.bridge)

@@ -114,6 +114,8 @@ class Recording:
     """The instant up to which all this is counted."""
     sending = False
     talking = False
+    paused = False
+    """What is heard now is left out."""
     deadline = 0
     """When limit or silence will end it, if audio goes on as it is; 0: never."""
     tag: Any = None

@@ -75,7 +75,7 @@ class CallPicture:
                 self._end(id, command)
             case commands.StopRecord(recording=id) | commands.CloseBridge(bridge=id):
                 self._end(id, command)
-            case commands.Ring() | commands.StopRing():
+            case commands.Ring() | commands.StopRing() | commands.PauseRecord() | commands.ResumeRecord():
                 pass
             case _:
                 assert_never(command)

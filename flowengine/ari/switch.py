@@ -73,7 +73,7 @@ class AriSwitch:
     Args:
         settings: which Asterisk, and as whom.
         listener: hears arrivals, events of calls and devices.
-        media: the media URI of a sound key, such as `sound:/folder/name`; None when there is no such sound.
+        media: the media URI of a sound key in a call, such as `sound:/folder/name`; None when there is none.
         clock: stamps events, at their receipt.
         make_client: for tests.
         orphan_grace_s: how long legs of unknown calls may wait for `resume`, in seconds.
@@ -86,7 +86,7 @@ class AriSwitch:
         self,
         settings: AriSettings,
         listener: SwitchListener,
-        media: Callable[[str], str | None],
+        media: Callable[[str, str], str | None],
         clock: Clock,
         *,
         make_client: MakeClient = AriClient,
@@ -193,7 +193,7 @@ class AriSwitch:
     def _sound(self, call: str, command: SwitchCommand) -> str:
         if not isinstance(command, commands.Play):
             return ""
-        media = self._media(command.sound)
+        media = self._media(call, command.sound)
         if media is None:
             # The key may hold what an account wants to be said: not for a log.
             kind, digest = command.sound.split(":", 1)[0][:16], blake2b(command.sound.encode(), digest_size=8)

@@ -182,6 +182,10 @@ def request_of(call: str, command: SwitchCommand, where: Where, media: str = "")
             return Request("POST", f"{target}/record", _record(call, command))
         case commands.StopRecord(recording=id):
             return Request("POST", f"recordings/live/{full_id(call, id)}/stop")
+        case commands.PauseRecord(recording=id):
+            return Request("POST", f"recordings/live/{full_id(call, id)}/pause")
+        case commands.ResumeRecord(recording=id):
+            return Request("DELETE", f"recordings/live/{full_id(call, id)}/pause")
         case commands.OpenBridge(bridge=id):
             return Request("POST", bridge(id), {"type": "mixing"})
         case commands.Join(bridge=id, leg=leg):
@@ -245,6 +249,8 @@ def refused(command: SwitchCommand, status: int, reason: str, at: Instant) -> tu
             return (LegHungUp(at, leg, causes.NORMAL),) if status == 400 else (CommandFailed(at, id, reason),)
         case commands.StopPlay(playback=id) | commands.StopRecord(recording=id):
             return () if status == NOT_FOUND else (CommandFailed(at, id, reason),)
+        case commands.PauseRecord() | commands.ResumeRecord():
+            return ()  # it has ended, or was paused already; that it ended is told by its own event
         case commands.OpenBridge(bridge=id):
             return () if status == CONFLICT else (CommandFailed(at, id, reason),)
         case commands.CloseBridge(bridge=id):

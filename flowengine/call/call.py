@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from flowengine.call import causes, commands
+from flowengine.call.absorbing import Absorbing
 from flowengine.call.causes import Outcome
 from flowengine.call.events import CALLER, Agent, AgentsOffered
-from flowengine.call.holding import Holding, next_event
-from flowengine.call.things import Bridge, Leg, Request
-from flowengine.flow.document import WaitingLine
+from flowengine.call.holding import next_event
+from flowengine.call.things import Bridge, Leg, Recording, Request
+from flowengine.flow.document import GroupTransfer, UserTransfer, WaitingLine
 
 HOLD_MUSIC: Final = "builtin:hold-music"
 BEEP: Final = "tone:beep"
@@ -27,7 +28,7 @@ class CallEnds(BaseException):
         self.reason = reason
 
 
-class Call(Holding):
+class Call(Absorbing):
     """One call, as a state may use it. The machine feeds it and closes what a state leaves open."""
 
     def answer(self) -> None:
@@ -61,20 +62,27 @@ class Call(Holding):
             self._close(timer)
         return self._keys.popleft() if self._keys else None
 
-    async def record_message(self, limit_s: float, silence_s: float) -> Literal["limit", "ended"]:
-        """Record the caller until `#`, silence, or `limit_s` seconds; a hang-up ends and keeps it, too.
+    async def room_for_message(self, limit_s: float) -> Recording | None:
+        """A message of up to `limit_s` seconds that may now be recorded; None when the storage plan is used up."""
+        message = self._room("voicemail", limit_s=limit_s)
+        while message.open and not message.granted:
+            await next_event()
+        return message if message.granted else None
+
+    async def record_message(self, message: Recording, silence_s: float) -> Literal["limit", "ended"]:
+        """Record the caller until `#`, silence, or the message's limit; a hang-up ends and keeps it, too.
 
         The limit is set on the switch and here: the switch's own runs on received audio only, so a caller who
         sends none would never reach it. Keys pressed into the message are not for a later menu.
         """
-        recording = self._recording("voicemail", CALLER, limit_s=limit_s, silence_s=silence_s, end_on="#")
-        timer = self._timer(limit_s)
-        while recording.open and timer.open:
+        self._begin_recording(message, CALLER, silence_s=silence_s, end_on="#")
+        timer = self._timer(message.limit_s)
+        while message.open and timer.open:
             await next_event()
-        at_limit = not timer.open or recording.duration_ms >= limit_s * 1000
+        at_limit = not timer.open or message.duration_ms >= message.limit_s * 1000
         self._close(timer)
-        self._close(recording)
-        while recording.open:
+        self._close(message)
+        while message.open:
             await next_event()
         self._keys.clear()
         return "limit" if at_limit else "ended"
@@ -109,10 +117,10 @@ class Call(Holding):
             return request.answer
         self.answer()
         if terms.notice:
-            await self._hear_in_line(request, terms.notice.sound(self.language))
-        music = terms.music.sound(self.language) if terms.music else HOLD_MUSIC
+            await self._hear_in_line(request, terms.notice.sound(self.manner))
+        music = terms.music.sound(self.manner) if terms.music else HOLD_MUSIC
         for _ in range(terms.music_cycles):
-            for announcement in terms.announcements(self.language, request.position, request.wait_s):
+            for announcement in terms.announcements(self.manner, request.position, request.wait_s):
                 await self._hear_in_line(request, announcement)
             await self._hear_in_line(request, music)
             if not request.open:
@@ -165,8 +173,14 @@ class Call(Holding):
         self._stop_ringing()
         return winner, [self._settle(user, several, winner) for user, several in devices.items()]
 
-    async def talk(self, agent: Leg, *, record: bool) -> None:
-        """Let caller and agent talk until the agent hangs up."""
+    async def notify_of_recording(self, node: UserTransfer | GroupTransfer) -> None:
+        """Tell the caller that the talk will be recorded, if it will be and the state has words for it."""
+        if node.record and node.recording_notice:
+            self.answer()
+            await self.play(node.recording_notice.sound(self.manner))
+
+    async def talk(self, agent: Leg, node: UserTransfer | GroupTransfer) -> None:
+        """Let caller and agent talk until the agent hangs up, recorded if the state says so and there is room."""
         self.answer()
         self.talked_to.append(agent.user)
         bridge = self._own(Bridge(self._id("bridge")))
@@ -175,7 +189,9 @@ class Call(Holding):
             commands.Join(bridge.id, CALLER),
             commands.Join(bridge.id, agent.id),
         )
-        if record:
-            self._recording("talk", bridge.id, user=agent.user)
+        recording = self._room("talk", user=agent.user) if node.record else None
+        sides = (CALLER, agent.id) if node.recording_sides == "apart" else ()
         while agent.open and bridge.open:
+            if recording is not None and recording.granted and not recording.begun:
+                self._begin_recording(recording, bridge.id, sides=sides)
             await next_event()

@@ -2,7 +2,7 @@
 
 Every command is harmless when repeated, for ids are ours: the same id is the same thing. Commands are split
 by who carries them out: the switch (legs, sounds, recordings, bridges), the desk (agents and waiting lines),
-the clock (timers) and the library (what becomes of a finished recording).
+the clock (timers) and the library (room for a recording, and what becomes of it).
 """
 
 from typing import Literal
@@ -67,13 +67,29 @@ class StopPlay(_Command, frozen=True, tag="stop_play", gc=False):
 
 
 class Record(_Command, frozen=True, tag="record", gc=False):
-    """Record a leg or a bridge (`on`). `limit_s`, `silence_s` of 0: none; `end_on` "": no key ends it."""
+    """Record a leg or a bridge (`on`). `limit_s`, `silence_s` of 0: none; `end_on` "": no key ends it.
+
+    With `sides`, the two legs of a bridge that are named here are kept apart: the first left, the other right.
+    """
 
     recording: str
     on: str
     limit_s: float = 0
     silence_s: float = 0
     end_on: str = ""
+    sides: tuple[str, ...] = ()
+
+
+class PauseRecord(_Command, frozen=True, tag="pause_record", gc=False):
+    """Leave out of a running recording what is heard from now on."""
+
+    recording: str
+
+
+class ResumeRecord(_Command, frozen=True, tag="resume_record", gc=False):
+    """Go on with a paused recording."""
+
+    recording: str
 
 
 class StopRecord(_Command, frozen=True, tag="stop_record", gc=False):
@@ -160,8 +176,24 @@ class AgentReleased(_Command, frozen=True, tag="agent_released", gc=False):
     outcome: Outcome
 
 
+class ReserveRoom(_Command, frozen=True, tag="reserve_room", gc=False):
+    """Ask the storage plan for room; RoomReserved answers. `limit_s`: the longest it can become, 0: unknown."""
+
+    recording: str
+    limit_s: float = 0
+
+
+class ReleaseRoom(_Command, frozen=True, tag="release_room", gc=False):
+    """Give back the room for a recording that will not be made."""
+
+    recording: str
+
+
 class KeepRecording(_Command, frozen=True, tag="keep_recording", gc=False):
-    """Move a finished recording into the library, cut to `limit_s` (0: as it is)."""
+    """Move a finished recording into the library, cut to `limit_s` (0: as it is).
+
+    `duration_ms` is what the switch told, 0 when it told nothing. `ran_out`: it ended for want of room.
+    """
 
     recording: str
     purpose: Literal["voicemail", "talk"]
@@ -169,10 +201,11 @@ class KeepRecording(_Command, frozen=True, tag="keep_recording", gc=False):
     duration_ms: int
     limit_s: float = 0
     user: str = ""
+    ran_out: bool = False
 
 
 class DiscardRecording(_Command, frozen=True, tag="discard_recording", gc=False):
-    """Throw a finished recording away."""
+    """Throw a recording away, and give its room back."""
 
     recording: str
 
@@ -187,11 +220,13 @@ SwitchCommand = (
     | StopPlay
     | Record
     | StopRecord
+    | PauseRecord
+    | ResumeRecord
     | OpenBridge
     | Join
     | CloseBridge
 )
 DeskCommand = OfferAgents | JoinLine | LeaveLine | AgentRings | AgentTaken | AgentReleased
 ClockCommand = SetTimer | CancelTimer
-LibraryCommand = KeepRecording | DiscardRecording
+LibraryCommand = ReserveRoom | ReleaseRoom | KeepRecording | DiscardRecording
 Command = SwitchCommand | DeskCommand | ClockCommand | LibraryCommand

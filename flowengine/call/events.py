@@ -80,6 +80,31 @@ class RecordingEnded(_Event, frozen=True, tag="recording_ended", gc=False):
     talking_ms: int | None = None
 
 
+class RoomReserved(_Event, frozen=True, tag="room_reserved", gc=False):
+    """The storage plan's answer to `ReserveRoom`: without room nothing is recorded, and the call goes on."""
+
+    recording: str
+    granted: bool
+
+
+class RoomRanOut(_Event, frozen=True, tag="room_ran_out", gc=False):
+    """The storage plan is used up while this recording runs: what there is of it is kept, and no more."""
+
+    recording: str
+
+
+class PauseAsked(_Event, frozen=True, tag="pause_asked", gc=False):
+    """Somebody in charge wants what is said now left out of the recording (a card number), or not any more."""
+
+    paused: bool
+
+
+class CreditRunsOut(_Event, frozen=True, tag="credit_runs_out", gc=False):
+    """The credit of the account pays for `left_s` seconds more of this call."""
+
+    left_s: int
+
+
 class TimerFired(_Event, frozen=True, tag="timer_fired", gc=False):
     """A timer reached its deadline."""
 
@@ -142,6 +167,10 @@ Event = (
     | DigitPressed
     | PlaybackEnded
     | RecordingEnded
+    | RoomReserved
+    | RoomRanOut
+    | PauseAsked
+    | CreditRunsOut
     | TimerFired
     | AgentsOffered
     | LineJoined

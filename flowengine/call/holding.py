@@ -1,18 +1,19 @@
-"""Everything one call has open, and what events do to it: the bookkeeping under the port that states see.
+"""Everything one call has open: the bookkeeping under the port that states see.
 
-Things are opened here, closed here when a state is left, and noted as gone when the switch says so. Nobody but
+Things are opened here, and closed here when a state is left; what events do to them is in `absorbing`. Nobody but
 `Call` and the machine uses this.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from types import coroutine
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from flowengine.call import causes, commands, events
 from flowengine.call.causes import Outcome
-from flowengine.call.events import CALLER, SECOND, AgentsOffered, Event, Instant
+from flowengine.call.events import CALLER, SECOND, Instant
 from flowengine.call.things import Bridge, Leg, Playback, Recording, Request, Thing, Timer
+from flowengine.flow.prompts import Manner
 
 T = TypeVar("T", bound=Thing)
 
@@ -34,7 +35,7 @@ class Holding:
         self.now: Instant = 0
         self.number = ""
         self.caller = ""
-        self.language = ""
+        self.manner = Manner()
         self.state = ""
         self.answered_at: Instant | None = None
         self.caller_left_at: Instant | None = None
@@ -45,6 +46,7 @@ class Holding:
         self.caller_leg = Leg(CALLER)
         self._answering = False
         self._ringing = False
+        self._paused = False
         self._caller_name = ""
         self._keys: deque[str] = deque()
         self._things: dict[str, Thing] = {CALLER: self.caller_leg}
@@ -61,16 +63,13 @@ class Holding:
         self.now = event.at
         self.number, self.caller, self._caller_name = event.number, event.caller, event.caller_name
 
-    def absorb(self, event: Event) -> None:
-        """Take note of an event: open things change here, before the state (which may be gone) is woken."""
-        _ABSORB[type(event)](self, event)
-
     def close_open(self) -> None:
         """Close whatever a state left open, the newest first. The caller's leg stays."""
         for thing in reversed(list(self._things.values())):
             if thing is not self.caller_leg:
                 self._close(thing)
         self._stop_ringing()
+        self._paused = False
         for user, answered in list(self._agents.items()):
             self._release(user, "answered" if answered else "cancelled")
 
@@ -128,20 +127,27 @@ class Holding:
         self.out.append(commands.SetTimer(timer.id, self.now + int(within_s * SECOND)))
         return timer
 
-    def _recording(
+    def _room(
+        self, purpose: Literal["voicemail", "talk"], *, limit_s: float = 0.0, user: str = ""
+    ) -> Recording:
+        """Ask for room for a recording; it is `granted` then, or not open any more."""
+        recording = self._own(Recording(self._id("rec"), purpose, self.state, limit_s, user))
+        self.out.append(commands.ReserveRoom(recording.id, limit_s))
+        return recording
+
+    def _begin_recording(
         self,
-        purpose: Literal["voicemail", "talk"],
+        recording: Recording,
         on: str,
         *,
-        limit_s: float = 0.0,
         silence_s: float = 0.0,
         end_on: str = "",
-        user: str = "",
-    ) -> Recording:
-        recording = self._own(Recording(self._id("rec"), purpose, self.state))
-        recording.limit_s, recording.user = limit_s, user
-        self.out.append(commands.Record(recording.id, on, limit_s, silence_s, end_on))
-        return recording
+        sides: tuple[str, ...] = (),
+    ) -> None:
+        recording.begun = True
+        self.out.append(commands.Record(recording.id, on, recording.limit_s, silence_s, end_on, sides))
+        if self._paused and recording.purpose == "talk":
+            self.out.append(commands.PauseRecord(recording.id))
 
     def _dial(self, user: str, endpoint: str, within_s: float) -> Leg:
         leg = self._own(Leg(self._id("leg"), user))
@@ -191,6 +197,9 @@ class Holding:
         match thing:
             case Leg():
                 self._hang_up(thing, causes.NORMAL)
+            case Recording(begun=False):
+                self._drop(thing)
+                self.out.append(commands.ReleaseRoom(thing.id))
             case Recording():
                 if not thing.stopping:
                     thing.stopping = True
@@ -209,143 +218,15 @@ class Holding:
             case Request():
                 thing.abandoned = True
 
-    # What events do to open things
-
-    def _pressed(self, event: events.DigitPressed) -> None:
-        if event.leg == CALLER and len(self._keys) < MAX_EARLY_KEYS:
-            self._keys.append(event.digit)
-
-    def _played(self, event: events.PlaybackEnded) -> None:
-        if self._ended(event.playback, Playback) and not event.ok:
-            self.faults.append(f"{self.state}: sound not played")
-
-    def _fired(self, event: events.TimerFired) -> None:
-        self._ended(event.timer, Timer)
-
-    def _rings(self, event: events.LegRinging) -> None:
-        if isinstance(leg := self._things.get(event.leg), Leg):
-            leg.rang = True
-
-    def _placed(self, event: events.LineJoined | events.LineMoved) -> None:
-        request = self._things.get(event.request)
-        if isinstance(request, Request) and (request.joined or isinstance(event, events.LineJoined)):
-            request.joined = True
-            request.position, request.wait_s = event.position, event.wait_s
-
-    def _full(self, event: events.LineFull) -> None:
-        request = self._things.get(event.request)
-        if isinstance(request, Request) and request.for_place and not request.joined:
-            request.answer = "full"
-            self._drop(request)
-
-    def _killed(self, event: events.CallKilled) -> None:
-        if event.reason == "switch_lost":
-            self._lost()
-
-    def _ended(self, id: str, kind: type[Thing]) -> bool:
-        thing = self._things.get(id)
-        if not isinstance(thing, kind):
-            return False
-        self._drop(thing)
-        return True
-
-    def _answered(self, event: events.LegAnswered) -> None:
-        id = event.leg
-        leg = self._things.get(id)
-        if not isinstance(leg, Leg) or leg.ours:
-            return
-        leg.up = True
-        if id == CALLER and self.answered_at is None:
-            self.answered_at = self.now
-
-    def _hung_up(self, event: events.LegHungUp) -> None:
-        id, cause = event.leg, event.cause
-        leg = self._things.get(id)
-        if isinstance(leg, Leg):
-            if not leg.ours:
-                leg.cause = cause
-            self._drop(leg)
-            if id == CALLER:
-                self.caller_left_at = self.now
-
-    def _recorded(self, event: events.RecordingEnded) -> None:
-        recording = self._things.get(event.recording)
-        if not isinstance(recording, Recording):
-            return
-        self._drop(recording)
-        recording.duration_ms = event.duration_ms
-        heard_ms = event.duration_ms if event.talking_ms is None else event.talking_ms
-        if not event.ok:
-            self.faults.append(f"{recording.state}: recording failed")
-        elif recording.purpose == "voicemail" and heard_ms < SHORTEST_MESSAGE_MS:
-            self.out.append(commands.DiscardRecording(recording.id))
-        else:
-            self._keep(recording, event.duration_ms)
-
     def _keep(self, recording: Recording, duration_ms: int) -> None:
         keep = commands.KeepRecording(
-            recording.id, recording.purpose, recording.state, duration_ms, recording.limit_s, recording.user
+            recording.id,
+            recording.purpose,
+            recording.state,
+            duration_ms,
+            recording.limit_s,
+            recording.user,
+            recording.ran_out,
         )
         self.kept.append(keep)
         self.out.append(keep)
-
-    def _offered(self, event: AgentsOffered) -> None:
-        """Reserve whom we asked for; give back whom we do not want any more. The first answer counts."""
-        if event.request in self._answers_heard:
-            return
-        self._answers_heard.add(event.request)
-        request = self._things.get(event.request)
-        wanted = isinstance(request, Request) and not request.abandoned
-        for agent in event.agents:
-            if agent.user in self._agents:
-                continue
-            if wanted:
-                self._agents[agent.user] = False
-            else:
-                self.out.append(commands.AgentReleased(agent.user, "cancelled"))
-        if isinstance(request, Request):
-            request.answer = event
-            self._drop(request)
-
-    def _failed(self, event: events.CommandFailed) -> None:
-        id, reason = event.id, event.reason
-        thing = self._things.get(id)
-        if thing is None:
-            return
-        self.faults.append(f"{self.state}: {id}: {reason}")
-        match thing:
-            case Bridge():
-                self._close(thing)
-            case Recording() | Playback():
-                self._drop(thing)
-            case Request():
-                thing.answer = AgentsOffered(self.now, id)
-                self._drop(thing)
-
-    def _lost(self) -> None:
-        """The switch is gone and with it everything on it: nothing left to close there."""
-        if self.caller_leg.open:
-            self.caller_left_at = self.now
-        for thing in list(self._things.values()):
-            if isinstance(thing, Leg | Playback | Recording | Bridge):
-                self._drop(thing)
-
-
-_ABSORB: Final[dict[type, Callable[[Holding, Any], None]]] = {
-    events.CallArrived: lambda _call, _event: None,
-    events.LegRinging: Holding._rings,
-    events.LegAnswered: Holding._answered,
-    events.LegHungUp: Holding._hung_up,
-    events.DigitPressed: Holding._pressed,
-    events.PlaybackEnded: Holding._played,
-    events.RecordingEnded: Holding._recorded,
-    events.TimerFired: Holding._fired,
-    events.AgentsOffered: Holding._offered,
-    events.LineJoined: Holding._placed,
-    events.LineMoved: Holding._placed,
-    events.LineFull: Holding._full,
-    events.CommandFailed: Holding._failed,
-    events.CallKilled: Holding._killed,
-}
-"""By type: a `match` over msgspec Structs asks `__instancecheck__` for every pattern that does not match."""
-assert set(_ABSORB) == set(Event.__args__)

@@ -42,15 +42,16 @@ def digest(commands: list[Command]) -> str:
 
 def standard_sounds(flow: Flow) -> tuple[str, ...]:
     """Sounds the machine may play in any call of this flow, besides the flow's own."""
-    return (BEEP, HOLD_MUSIC, _goodbye(flow), _apology(flow))
+    told = tuple(flow.manner.phrase(name) for name in ("mailbox-full", "minute-left"))
+    return (BEEP, HOLD_MUSIC, _goodbye(flow), _apology(flow), *told)
 
 
 def _goodbye(flow: Flow) -> str:
-    return flow.goodbye.sound(flow.language) if flow.goodbye else f"builtin:goodbye:{flow.language}"
+    return flow.goodbye.sound(flow.manner) if flow.goodbye else flow.manner.phrase("goodbye")
 
 
 def _apology(flow: Flow) -> str:
-    return f"builtin:apology:{flow.language}"
+    return flow.manner.phrase("apology")
 
 
 class CallMachine:
@@ -114,7 +115,7 @@ class CallMachine:
     async def _live(self) -> None:
         """The whole life: walk, say farewell, hang up, and wait until nothing is left."""
         call = self.call
-        call.language = self.flow.language
+        call.manner = self.flow.manner
         cause = causes.NORMAL
         try:
             last = await self._walk()

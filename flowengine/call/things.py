@@ -50,17 +50,38 @@ class Timer(Thing):
 
 
 class Recording(Thing):
-    """A recording being made. What becomes of it is settled at its begin, for its state may be gone then."""
+    """A recording, from the question for room on. What becomes of it is settled then, for its state may be gone."""
 
-    __slots__ = ("duration_ms", "limit_s", "purpose", "state", "stopping", "user")
+    __slots__ = (
+        "begun",
+        "duration_ms",
+        "granted",
+        "limit_s",
+        "purpose",
+        "ran_out",
+        "state",
+        "stopping",
+        "user",
+    )
 
-    def __init__(self, id: str, purpose: Literal["voicemail", "talk"], state: str) -> None:
+    def __init__(
+        self,
+        id: str,
+        purpose: Literal["voicemail", "talk"],
+        state: str,
+        limit_s: float = 0.0,
+        user: str = "",
+    ) -> None:
         super().__init__(id)
         self.purpose = purpose
         self.state = state
-        self.limit_s = 0.0
-        self.user = ""
+        self.limit_s = limit_s
+        self.user = user
+        self.granted = False
+        """There is room for it in the storage plan."""
+        self.begun = False
         self.stopping = False
+        self.ran_out = False
         self.duration_ms = 0
 
 

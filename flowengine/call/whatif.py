@@ -159,8 +159,8 @@ def _question(flow: Flow, node: State) -> Question:
     that its `timeout` is does not. A prompt is what it sounds like, so the flow's language counts where it is spoken.
     """
     settings = node.model_dump(exclude=_NO_PART_OF_THE_QUESTION)
-    prompts = tuple((field, prompt.sound(flow.language)) for field, prompt in node.prompts())
-    sounds = (*prompts, *node.sounds(flow.language))
+    prompts = tuple((field, prompt.sound(flow.manner)) for field, prompt in node.prompts())
+    sounds = (*prompts, *node.sounds(flow.manner))
     keys = sorted(exit for exit, target in node.connections.items() if target and exit != "timeout")
     return (node.type, repr(settings), sounds, tuple(keys) if isinstance(node, Ivr) else ())
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Discriminator, Field, Strict, StringConstraints,
 from pydantic.fields import FieldInfo
 
 from flowengine.flow.fields import Identifier, Label, Language, Model, StateId, Text
-from flowengine.flow.prompts import Audio, Prompt, Say, Url
+from flowengine.flow.prompts import Audio, Manner, Prompt, Say, Url, Voice
 from flowengine.flow.reading import Invalid, Unreadable, problems_of, read_json
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "GroupTransfer",
     "Invalid",
     "Ivr",
+    "Manner",
     "Prompt",
     "Say",
     "State",
@@ -74,9 +75,9 @@ class _State(Model):
         prompt = getattr(self, "prompt", None)
         return () if prompt is None else (("prompt", prompt),)
 
-    def sounds(self, language: str) -> tuple[str, ...]:
-        """Give the sound key of everything the state can play; `language` is the flow's."""
-        return tuple(dict.fromkeys(prompt.sound(language) for _, prompt in self.prompts()))
+    def sounds(self, manner: Manner) -> tuple[str, ...]:
+        """Give the sound key of everything the state can play; `manner` is the flow's."""
+        return tuple(dict.fromkeys(prompt.sound(manner) for _, prompt in self.prompts()))
 
 
 class Ivr(_State):
@@ -98,13 +99,16 @@ class Ivr(_State):
 
 
 class Announcement(_State):
-    """Plays its prompt and goes on."""
+    """Plays its prompt and goes on. It may be the one that tells callers that they are recorded from here on."""
 
     EXITS = ("next",)
 
     type: Literal["announcement"] = "announcement"
     label: Label = ""
     prompt: Prompt
+    tells_of_recording: Annotated[
+        bool, Field(description="The prompt tells the caller that the call is recorded.")
+    ] = False
     connections: Connections = Field(default_factory=dict)
 
 
@@ -143,23 +147,35 @@ class WaitingLine(Model):
     )
     announce_wait: Annotated[bool, Field(description="Say the expected wait before the music.")] = False
 
-    def announcements(self, language: str, position: int, wait_s: float | None) -> tuple[str, ...]:
+    def announcements(self, manner: Manner, position: int, wait_s: float | None) -> tuple[str, ...]:
         """Give the sound keys of what a caller at this place is told now; far places and long waits are not said."""
         said = []
         if self.announce_position and 1 <= position <= FARTHEST_SAID:
-            said.append(f"builtin:place:{language}:{position}")
+            said.append(manner.phrase("place", position))
         if self.announce_wait and wait_s is not None:
             minutes = next((each for each in WAITS_SAID_MIN if wait_s <= each * 60), None)
-            said += [] if minutes is None else [f"builtin:wait:{language}:{minutes}"]
+            said += [] if minutes is None else [manner.phrase("wait", minutes)]
         return tuple(said)
 
-    def sounds(self, language: str) -> tuple[str, ...]:
+    def sounds(self, manner: Manner) -> tuple[str, ...]:
         """Give the sound key of everything a waiting caller can hear."""
-        prompts = [prompt.sound(language) for prompt in (self.notice, self.music) if prompt is not None]
+        prompts = [prompt.sound(manner) for prompt in (self.notice, self.music) if prompt is not None]
         places = range(1, FARTHEST_SAID + 1) if self.announce_position else ()
         waits = WAITS_SAID_MIN if self.announce_wait else ()
-        told = [f"builtin:place:{language}:{place}" for place in places]
-        return (*prompts, *told, *(f"builtin:wait:{language}:{minutes}" for minutes in waits))
+        told = [manner.phrase("place", place) for place in places]
+        return (*prompts, *told, *(manner.phrase("wait", minutes) for minutes in waits))
+
+
+RecordingSides = Annotated[
+    Literal["mixed", "apart"],
+    Field(description="One channel for both parties, or two: the caller left, the agent right."),
+]
+RecordingNotice = Annotated[
+    Prompt | None,
+    Field(
+        description="Tells the caller that the call is recorded, before anybody is rung; answers the call."
+    ),
+]
 
 
 class _Transfer(_State):
@@ -168,19 +184,22 @@ class _Transfer(_State):
     EXITS = ("timeout", "unavailable", "busy")
     ENDINGS = ("answered",)
 
-    if TYPE_CHECKING:  # a field of each kind, in the place where the kind's document has it
+    if TYPE_CHECKING:  # fields of each kind, in the place where the kind's document has them
         queue: WaitingLine | None
+        record: bool
+        recording_notice: Prompt | None
 
     def prompts(self) -> "tuple[tuple[str, Say | Audio | Url], ...]":
-        """Give the notice and the music of the waiting line."""
-        if self.queue is None:
-            return ()
-        both = (("queue.notice", self.queue.notice), ("queue.music", self.queue.music))
-        return tuple((field, prompt) for field, prompt in both if prompt is not None)
+        """Give the notice of the recording, and the notice and the music of the waiting line."""
+        found = [("recording_notice", self.recording_notice)]
+        if self.queue is not None:
+            found += [("queue.notice", self.queue.notice), ("queue.music", self.queue.music)]
+        return tuple((field, prompt) for field, prompt in found if prompt is not None)
 
-    def sounds(self, language: str) -> tuple[str, ...]:
-        """Give the sound key of everything the waiting line can play."""
-        return self.queue.sounds(language) if self.queue else ()
+    def sounds(self, manner: Manner) -> tuple[str, ...]:
+        """Give the sound key of everything the caller can hear here."""
+        notice = (self.recording_notice.sound(manner),) if self.recording_notice else ()
+        return notice + (self.queue.sounds(manner) if self.queue else ())
 
 
 class UserTransfer(_Transfer):
@@ -191,6 +210,8 @@ class UserTransfer(_Transfer):
     user: Identifier
     ring_timeout_s: RingTime = 30.0
     record: bool = False
+    recording_sides: RecordingSides = "mixed"
+    recording_notice: RecordingNotice = None
     queue: WaitingLine | None = None
     connections: Connections = Field(default_factory=dict)
 
@@ -208,6 +229,8 @@ class GroupTransfer(_Transfer):
     ringing: Literal["parallel", "sequential"] = "parallel"
     ring_timeout_s: RingTime = 30.0
     record: bool = False
+    recording_sides: RecordingSides = "mixed"
+    recording_notice: RecordingNotice = None
     queue: WaitingLine | None = None
     connections: Connections = Field(default_factory=dict)
 
@@ -223,6 +246,7 @@ class Flow(Model):
     name: Label
     description: Text = ""
     language: Language = "en-US"
+    voice: Annotated[Voice | None, Field(description="Who speaks the flow's texts in its language.")] = None
     goodbye: Annotated[Prompt | None, Field(description="Said before a call ends at an open exit.")] = None
     start: Identifier | None = None
     states: dict[StateId, State]
@@ -230,10 +254,15 @@ class Flow(Model):
         default_factory=dict
     )
 
+    @property
+    def manner(self) -> Manner:
+        """How it speaks."""
+        return Manner(self.language, self.voice or "")
+
     def sounds(self) -> tuple[str, ...]:
         """Give every sound key the flow can play, each once, in document order."""
-        own = [self.goodbye.sound(self.language)] if self.goodbye else []
-        inner = [key for state in self.states.values() for key in state.sounds(self.language)]
+        own = [self.goodbye.sound(self.manner)] if self.goodbye else []
+        inner = [key for state in self.states.values() for key in state.sounds(self.manner)]
         return tuple(dict.fromkeys(own + inner))
 
     def canonical(self) -> bytes:

@@ -15,6 +15,7 @@ from flowengine.flow.document import (
     Flow,
     GroupTransfer,
     Ivr,
+    Manner,
     Prompt,
     State,
     UserTransfer,
@@ -124,7 +125,7 @@ def longest_time(
         return None
     if not order:
         return Longest(0.0, ())
-    goodbye = sound_s(flow.goodbye.sound(flow.language)) if flow.goodbye else 0.0
+    goodbye = sound_s(flow.goodbye.sound(flow.manner)) if flow.goodbye else 0.0
     seconds: dict[str, float] = {}
     onward: dict[str, str] = {}
     for name in order:  # whatever way a call goes on, it hears the goodbye in the end
@@ -132,7 +133,7 @@ def longest_time(
         if following is not None:
             onward[name] = following
         after = goodbye if following is None else seconds[following]
-        seconds[name] = after + stay_s(flow.states[name], flow.language, sound_s, members or {})
+        seconds[name] = after + stay_s(flow.states[name], flow.manner, sound_s, members or {})
     way = [order[-1]]
     while way[-1] in onward:
         way.append(onward[way[-1]])
@@ -140,13 +141,14 @@ def longest_time(
 
 
 def stay_s(
-    state: State, language: str, sound_s: Callable[[str], float], members: Mapping[str, Sequence[str]]
+    state: State, manner: Manner, sound_s: Callable[[str], float], members: Mapping[str, Sequence[str]]
 ) -> float:
     """Give the longest time one state keeps a caller who talks to nobody, in seconds."""
 
     def length(prompt: Prompt | None) -> float:
-        return sound_s(prompt.sound(language)) if prompt is not None else 0.0
+        return sound_s(prompt.sound(manner)) if prompt is not None else 0.0
 
+    notice = length(state.recording_notice) if isinstance(state, UserTransfer | GroupTransfer) else 0.0
     match state:
         case Ivr():
             return state.attempts * (length(state.prompt) + state.timeout_s)
@@ -157,12 +159,12 @@ def stay_s(
         case UserTransfer():
             line = state.queue
             if line is None:
-                return state.ring_timeout_s
+                return notice + state.ring_timeout_s
             music = length(line.music) if line.music is not None else HOLD_MUSIC_S
-            return length(line.notice) + line.music_cycles * music + state.ring_timeout_s
+            return notice + length(line.notice) + line.music_cycles * music + state.ring_timeout_s
         case GroupTransfer():
             waves = len(members.get(state.group, ())) if state.ringing == "sequential" else 1
-            return max(waves, 1) * state.ring_timeout_s
+            return notice + max(waves, 1) * state.ring_timeout_s
         case _:
             assert_never(state)
 

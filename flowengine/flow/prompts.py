@@ -4,7 +4,7 @@ All else (commands, journals, the library of sounds) knows a prompt by its **sou
 sound and nothing of where it is kept.
 """
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, StringConstraints, Tag
@@ -42,16 +42,31 @@ def _https(url: str) -> str:
 Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 
 
+class Manner(NamedTuple):
+    """How a flow speaks where nothing else is said: its language, and a voice of that language ("": any)."""
+
+    language: str = ""
+    voice: str = ""
+
+    def phrase(self, name: str, number: int | None = None) -> str:
+        """Give the key of a phrase of the product: `builtin:<name>:<language>[:<number>][@<voice>]`."""
+        counted = "" if number is None else f":{number}"
+        spoken_by = f"@{self.voice}" if self.voice else ""
+        return f"builtin:{name}:{self.language}{counted}{spoken_by}"
+
+
 class Say(Model):
-    """Text to be spoken, in the flow's language unless it names its own."""
+    """Text to be spoken as the flow speaks, unless it names a language or voice of its own."""
 
     say: Text
     language: Language | None = None
     voice: Voice | None = None
 
-    def sound(self, language: str) -> str:
-        """Give the sound key `say:<language>:<voice>:<text>`; `language` is the flow's."""
-        return f"say:{self.language or language}:{self.voice or ''}:{self.say}"
+    def sound(self, manner: Manner) -> str:
+        """Give the sound key `say:<language>:<voice>:<text>`. The flow's voice speaks the flow's language only."""
+        language = self.language or manner.language
+        voice = self.voice or (manner.voice if language == manner.language else "")
+        return f"say:{language}:{voice}:{self.say}"
 
 
 class Audio(Model):
@@ -61,7 +76,7 @@ class Audio(Model):
         str, StringConstraints(max_length=400), AfterValidator(printable), AfterValidator(_audio_id)
     ]
 
-    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
+    def sound(self, manner: Manner) -> str:  # noqa: ARG002 - prompts share one signature
         """Give the sound key `audio:<id>`."""
         return f"audio:{self.audio}"
 
@@ -73,7 +88,7 @@ class Url(Model):
         str, StringConstraints(max_length=2_000), AfterValidator(printable), AfterValidator(_https)
     ]
 
-    def sound(self, language: str) -> str:  # noqa: ARG002 - prompts share one signature
+    def sound(self, manner: Manner) -> str:  # noqa: ARG002 - prompts share one signature
         """Give the sound key `url:<url>`."""
         return f"url:{self.url}"
 

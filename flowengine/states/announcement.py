@@ -7,5 +7,5 @@ from flowengine.flow.document import Announcement
 async def announcement(call: Call, node: Announcement) -> str:
     """Play the prompt to its end and leave by `next` (product rules, section 3)."""
     call.answer()
-    await call.play(node.prompt.sound(call.language))
+    await call.play(node.prompt.sound(call.manner))
     return "next"

@@ -13,6 +13,7 @@ async def group_transfer(call: Call, node: GroupTransfer) -> str:
     desk is asked again before each wave, so a member who became free meanwhile has a turn. With a waiting line,
     a caller whom nobody could be rung for waits, and is then put through to whoever becomes free.
     """
+    await call.notify_of_recording(node)
     outcomes: list[Outcome] = []
     tried: tuple[str, ...] = ()
     while True:
@@ -27,7 +28,7 @@ async def group_transfer(call: Call, node: GroupTransfer) -> str:
             return exit_after(outcomes, busy=offer.busy)
         agent, ended = await call.ring(offer.agents, node.ring_timeout_s)
         if agent is not None:
-            await call.talk(agent, record=node.record)
+            await call.talk(agent, node)
             return "answered"
         outcomes += ended
         tried += tuple(member.user for member in offer.agents)

@@ -13,7 +13,7 @@ async def ivr(call: Call, node: Ivr) -> str:
     """
     call.answer()
     for _ in range(node.attempts):
-        key = await call.key_after(node.prompt.sound(call.language), node.timeout_s)
+        key = await call.key_after(node.prompt.sound(call.manner), node.timeout_s)
         if key is None:
             return "timeout"
         if node.connections.get(key):

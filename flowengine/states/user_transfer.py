@@ -12,6 +12,7 @@ async def user_transfer(call: Call, node: UserTransfer) -> str:
     With a waiting line the caller of a busy user waits; a full line is `busy`, a line that took too long
     `timeout`, and a user who went out of reach meanwhile `unavailable`.
     """
+    await call.notify_of_recording(node)
     offer = await call.offer("user", node.user)
     if offer.busy and node.queue:
         turn = await call.wait_in_line("user", node.user, node.queue)
@@ -23,5 +24,5 @@ async def user_transfer(call: Call, node: UserTransfer) -> str:
     agent, outcomes = await call.ring(offer.agents, node.ring_timeout_s)
     if agent is None:
         return exit_after(outcomes, busy=offer.busy)
-    await call.talk(agent, record=node.record)
+    await call.talk(agent, node)
     return "answered"

@@ -10,11 +10,16 @@ LONGEST_S = 120.0
 async def voicemail(call: Call, node: Voicemail) -> str:
     """Play the prompt and a tone, then record; `timeout` when the limit was reached, `recorded` otherwise.
 
-    `#`, silence and hanging up end the message and keep it; under a second of sound is thrown away.
+    `#`, silence and hanging up end the message and keep it; under a second of sound is thrown away. When the
+    storage plan is used up the caller is told so instead of being asked for a message that would be lost.
     """
     call.answer()
-    await call.play(node.prompt.sound(call.language))
+    message = await call.room_for_message(min(node.max_duration_s, LONGEST_S))
+    if message is None:
+        await call.play(call.manner.phrase("mailbox-full"))
+        return "timeout"
+    await call.play(node.prompt.sound(call.manner))
     if node.beep:
         await call.play(BEEP)
-    end = await call.record_message(min(node.max_duration_s, LONGEST_S), node.silence_s)
+    end = await call.record_message(message, node.silence_s)
     return "timeout" if end == "limit" else "recorded"
