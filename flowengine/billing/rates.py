@@ -26,7 +26,7 @@ DEAREST: Final[MicroCredits] = 1_000 * CREDIT
 """The highest price of a minute or of a connection: above it, somebody has slipped with the decimal point."""
 LONGEST_INCREMENT_S: Final = 3_600
 _KEYS: Final[Mapping[Direction, re.Pattern[str]]] = {
-    "inbound": re.compile(rf"[A-Z]{{2}}/(?:{'|'.join(NUMBER_TYPES)})"),
+    "inbound": re.compile(rf"(?:[A-Z]{{2}}|001)/(?:{'|'.join(NUMBER_TYPES)})"),
     "outbound": re.compile(rf"[1-9][0-9]{{0,{LONGEST_PREFIX - 1}}}"),
 }
 
@@ -111,7 +111,7 @@ class NoRate(NamedTuple):
 
 
 def inbound_key(country: str, number_type: NumberType) -> str:
-    """The key of an inbound rate: ISO 3166 country in capitals, and type of number, as in "JP/toll_free"."""
+    """The key of an inbound rate, as in "JP/toll_free": ISO 3166 country or 001 for none, and type of number."""
     return f"{country}/{number_type}"
 
 
