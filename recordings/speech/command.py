@@ -5,13 +5,16 @@ import shlex
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from recordings.errors import SpeechRefused
 from recordings.process import run
-from recordings.speech.engine import LANGUAGE, SPEAK_S, VOICE, Speech, checked, speakable, spoken
+from recordings.speech.engine import LANGUAGE, SPEAK_S, VOICE, Engine, Offer, checked, speakable, spoken
+
+ATTRIBUTION: Final = "as the licence of the program and its voices asks"
 
 
-class CommandSpeech(Speech):
+class CommandSpeech(Engine):
     """Any speech program, from a command line with `{out}` and, as needed, `{text_file}`, `{language}`, `{voice}`.
 
     The text is also on standard input. The line is split into arguments once, and each is filled in separately.
@@ -33,6 +36,11 @@ class CommandSpeech(Speech):
         self._seconds = seconds
 
     @property
+    def name(self) -> str:
+        """See `Engine.name`."""
+        return "command"
+
+    @property
     def edition(self) -> str:
         """See `Speech.edition`."""
         return f"command/{shlex.join(self._template)}"
@@ -41,12 +49,12 @@ class CommandSpeech(Speech):
         """See `Speech.speak`."""
         words = speakable(text)
         tag = checked(LANGUAGE, "language", language)
-        if self._languages and not {tag.lower(), tag.lower().partition("-")[0]} & self._languages:
+        if not self._speaks(tag):
             mend = f"use one of: {', '.join(sorted(self._languages))}"
             raise SpeechRefused(f"language {language}", "the speech command does not speak it", mend)
         if voice:
             checked(VOICE, "voice", voice)
-        elif any("{voice}" in part for part in self._template):
+        elif self._has_voices:
             raise SpeechRefused("voice", "the speech command needs one", "name a voice in the prompt")
         with tempfile.TemporaryDirectory(prefix="flowengine-speech-") as room:
             text_file = Path(room) / "text.txt"
@@ -60,6 +68,22 @@ class CommandSpeech(Speech):
             argv = [_filled(part, values) for part in self._template]
             mend = "install it, or correct the speech command"
             spoken(run(argv, seconds=self._seconds, mend=mend, text=words), argv[0], text, target)
+
+    def takes(self, language: str, voice: str) -> bool:
+        """A program with voices takes prompts that name one; a program with one voice, prompts that name none."""
+        return self._speaks(language) and bool(voice) == self._has_voices
+
+    def offer(self) -> Offer:
+        """See `Engine.offer`; a command line does not tell its voices."""
+        return Offer(self.name, tuple(sorted(self._languages)), (), ATTRIBUTION)
+
+    @property
+    def _has_voices(self) -> bool:
+        return any("{voice}" in part for part in self._template)
+
+    def _speaks(self, language: str) -> bool:
+        tag = language.lower()
+        return not self._languages or bool({tag, tag.partition("-")[0]} & self._languages)
 
 
 def _filled(part: str, values: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ in on standard input or in a file. What comes out is foreign audio like any othe
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,6 +16,8 @@ from recordings.process import Finished
 TEXT_LIMIT: Final = 5_000
 """Characters, the same as in a flow document; about six minutes of speech."""
 SPEAK_S: Final = 30.0
+INSTALL_OPEN_JTALK: Final = "install Open JTalk: pip install 'flowengine[tts-ja]'"
+"""Told by two engines: the one that is missing and the one that cannot do without."""
 LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
 VOICE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
@@ -44,6 +47,36 @@ class Speech(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an engine has to choose from."""
+
+    engine: str
+    languages: tuple[str, ...]
+    """Language tags; empty: any, the engine judges itself."""
+    voices: tuple[str, ...]
+    """Empty: not known here."""
+    attribution: str
+    """Whose voice it is, and under which licence."""
+
+
+class Engine(Speech, Protocol):
+    """One of the engines that `choice.Speeches` chooses from."""
+
+    @property
+    def name(self) -> str:
+        """What stands before the dot in a voice such as `espeak-ng.f3`."""
+        ...
+
+    def takes(self, language: str, voice: str) -> bool:
+        """Whether a prompt is this engine's to speak; memory only, like `edition_for`."""
+        ...
+
+    def offer(self) -> Offer:
+        """Languages and voices. Raises `ToolMissing` where only the program itself knows."""
+        ...
+
+
 def speakable(text: str) -> str:
     """The text as it is handed to an engine, white space made even. Raises `SpeechRefused` if it must not be."""
     if len(text) > TEXT_LIMIT:
@@ -62,6 +95,7 @@ def speakable(text: str) -> str:
 
 
 def checked(pattern: re.Pattern[str], what: str, value: str) -> str:
+    """`value`, if it is a name and nothing else. Raises `SpeechRefused`."""
     if not pattern.fullmatch(value):
         mend = (
             "write a tag such as en-US or ja"
@@ -73,6 +107,7 @@ def checked(pattern: re.Pattern[str], what: str, value: str) -> str:
 
 
 def spoken(finished: Finished, program: str, text: str, target: Path) -> None:
+    """Raise `ToolFailed` unless a program left a sound in `target`."""
     if finished.code != 0 or not target.is_file() or target.stat().st_size == 0:
         lines = finished.complaint.splitlines()
         said = f": {lines[-1].strip()[:200]}" if lines else ""

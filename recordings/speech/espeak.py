@@ -8,24 +8,42 @@ from typing import Final
 
 from recordings.errors import SpeechRefused
 from recordings.process import Finished, run
-from recordings.speech.engine import LANGUAGE, SPEAK_S, VOICE, Speech, checked, named, speakable, spoken
+from recordings.speech.engine import INSTALL_OPEN_JTALK, (
+    LANGUAGE,
+    SPEAK_S,
+    VOICE,
+    Engine,
+    Offer,
+    checked,
+    named,
+    speakable,
+    spoken,
+)
 
 LIST_S: Final = 5.0
 WORDS_PER_MINUTE: Final = 160
 """A little slower than espeak-ng's own 175: on a telephone there is no second look."""
 KANJI: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々〆]")
+KANA: Final = re.compile(r"[ぁ-ゖァ-ヺ]")
+CHINESE: Final = ("cmn", "yue", "hak", "zh")
 INSTALL_ESPEAK: Final = (
     "install espeak-ng (the espeak-ng package of your distribution) or set a speech command"
 )
+ATTRIBUTION: Final = "eSpeak NG (GPL-3.0-or-later), https://github.com/espeak-ng/espeak-ng"
 PREFERRED: Final = {"en": "en-us"}
 """Where espeak-ng would take another voice for a bare language than a caller expects."""
 
 
-class EspeakSpeech(Speech):
+class EspeakSpeech(Engine):
     """espeak-ng: every language, understandable, not beautiful; Japanese only in kana."""
 
     def __init__(self, binary: str = "espeak-ng") -> None:
         self._binary = binary
+
+    @property
+    def name(self) -> str:
+        """See `Engine.name`."""
+        return "espeak-ng"
 
     @property
     def edition(self) -> str:
@@ -36,11 +54,18 @@ class EspeakSpeech(Speech):
         """See `Speech.speak`; `voice` is one of espeak-ng's variants, such as `f3` or `Annie`."""
         words = speakable(text)
         name = self._voice(language, voice)
-        if name.startswith("ja") and KANJI.search(words):
-            mend = "write it in kana, or set a speech engine for Japanese"
-            raise SpeechRefused(named(text), "espeak-ng cannot read kanji", mend)
+        _refuse_other_writing(words, name)
         argv = ["-b", "1", "-s", str(WORDS_PER_MINUTE), "-v", name, "-w", str(target.absolute()), "--stdin"]
         spoken(self._run(argv, SPEAK_S, words), self._binary, text, target)
+
+    def takes(self, language: str, voice: str) -> bool:
+        """Everything: it is the engine of last resort, and says best what it cannot speak."""
+        del language, voice
+        return True
+
+    def offer(self) -> Offer:
+        """See `Engine.offer`."""
+        return Offer(self.name, tuple(self.languages()), tuple(sorted(self._variants.values())), ATTRIBUTION)
 
     def languages(self) -> list[str]:
         """Language tags espeak-ng has a voice for, sorted."""
@@ -89,3 +114,16 @@ class EspeakSpeech(Speech):
 
     def _run(self, options: list[str], seconds: float, text: str = "") -> Finished:
         return run([self._binary, *options], seconds=seconds, mend=INSTALL_ESPEAK, text=text)
+
+
+def _refuse_other_writing(words: str, voice: str) -> None:
+    """espeak-ng says "Chinese letter" or "Japanese letter" for each character that is not of its language."""
+    if voice.startswith("ja"):
+        if KANJI.search(words):
+            mend = f"write it in kana, or {INSTALL_OPEN_JTALK}"
+            raise SpeechRefused(named(words), "espeak-ng cannot read kanji", mend)
+    elif KANA.search(words):
+        raise SpeechRefused(named(words), f"it is Japanese, and the voice is {voice}", "name the language ja")
+    elif KANJI.search(words) and not voice.startswith(CHINESE):
+        mend = "name its language, such as ja or cmn"
+        raise SpeechRefused(named(words), f"there are Chinese characters in it, and the voice is {voice}", mend)
