@@ -11,11 +11,13 @@ import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from flowengine.alarms import Alarms
 from flowengine.call.commands import Command, DeskCommand, KeepRecording, SwitchCommand
 from flowengine.call.events import SECOND, Event, Instant
 from flowengine.call.machine import CallMachine
 from flowengine.call.record import CallRecord
 from flowengine.flow.document import Flow
+from flowengine.intake import Expected, Intake
 from flowengine.ports import Arrival
 from flowengine.routing.desk import MemoryDesk
 from flowengine.routing.directory import Catalog, PublishedFlow, User
@@ -112,16 +114,50 @@ class Journal:
 
 
 class Keeper:
-    """The Keeper port over a dictionary."""
+    """The Keeper port over dictionaries."""
 
-    def __init__(self) -> None:
+    def __init__(self, rooms: "Rooms") -> None:
+        self.rooms = rooms
         self.kept: dict[tuple[str, str], tuple[str, int]] = {}
+        self.waiting: dict[tuple[str, str], Expected] = {}
+        self.lost: dict[tuple[str, str], str] = {}
+
+    async def expect(self, account: str, call: str, command: KeepRecording) -> None:
+        self.waiting.setdefault((call, command.recording), Expected(account, call, command))
+
+    async def lose(self, account: str, call: str, command: KeepRecording, reason: str) -> None:
+        assert self.waiting.pop((call, command.recording)).account == account
+        self.lost[call, command.recording] = reason
+
+    async def expected(self) -> list[Expected]:
+        return list(self.waiting.values())
 
     async def keep(
         self, account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]
     ) -> None:
         size = sum([len(piece) async for piece in sound])
         self.kept[call, command.recording] = (account, size)
+        self.waiting.pop((call, command.recording), None)
+        await self.rooms.release(account, call, command.recording)
+
+
+class Rooms:
+    """The Rooms port over a set."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.taken: dict[tuple[str, str], float] = {}
+
+    async def reserve(self, account: str, call: str, recording: str, limit_s: float) -> bool:
+        assert account == ACCOUNT
+        assert (call, recording) not in self.taken
+        if not self.full:
+            self.taken[call, recording] = limit_s
+        return not self.full
+
+    async def release(self, account: str, call: str, recording: str) -> None:
+        assert account == ACCOUNT
+        self.taken.pop((call, recording), None)
 
 
 class PumpedSwitch(WorldSwitch):
@@ -203,7 +239,8 @@ class LiveWorld:
         self.log: list[tuple[Any, ...]] = []
         self.world = World(Sounds(missing=missing))
         self.journal = Journal(self.log)
-        self.keeper = Keeper()
+        self.rooms = Rooms()
+        self.keeper = Keeper(self.rooms)
         self.published = PublishedFlow("flw_test", ACCOUNT, flow.sha256(), flow)
         self.catalog = Catalog(
             numbers={NUMBER: self.published, **(others or {})},
@@ -215,11 +252,13 @@ class LiveWorld:
         self.engine = Engine(
             journal=self.journal,
             clock=self.clock,
-            keeper=self.keeper,
             new_call_id=self._new_id,
             country=country,
             watch=self._watch,
         )
+        self.alarms = Alarms()
+        self.intake = Intake(self.engine, self.rooms, self.keeper, self.alarms)
+        self.engine.storage = self.intake
         self.engine.catalog = self.catalog
         self.phones = {
             name: AgentPhone(self.world, f"PJSIP/{name}", (does,)) for name, does in (users or {}).items()
@@ -265,6 +304,7 @@ class LiveWorld:
             *world.bridges,
             *self.engine.calls,
         ]
+        found += [f"room for {recording} of {call}" for call, recording in self.rooms.taken]
         return found + list(self.desk.held) + list(self.desk.waiting)
 
 

@@ -33,7 +33,7 @@ def clock() -> Clock:
 @pytest.fixture
 def engine(clock: Clock) -> Engine:
     nobody = cast(Any, None)
-    return Engine(journal=nobody, clock=clock, keeper=nobody, new_call_id=lambda: "cal_1")
+    return Engine(journal=nobody, clock=clock, new_call_id=lambda: "cal_1")
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def settings_of(folder: Path, **given: Any) -> Settings:
 async def serving(folder: Path, **given: Any) -> AsyncIterator[Served]:
     settings = settings_of(folder, **given)
     nobody = cast(Any, None)
-    engine = Engine(journal=nobody, clock=nobody, keeper=nobody, new_call_id=lambda: "cal_1")
+    engine = Engine(journal=nobody, clock=nobody, new_call_id=lambda: "cal_1")
     picture = LivePicture(lambda: 7 * SECOND, engine.published)
     catalog = Catalog(users={"acc_1": {"hanako": User("hanako", ("PJSIP/hanako",)), "a/b ü": User("a/b ü")}})
     picture.renewed(catalog)

@@ -19,6 +19,7 @@ from flowengine.call.machine import digest
 from flowengine.call.record import CallRecord
 from flowengine.clock import SystemClock
 from flowengine.flow.document import GroupTransfer, Ivr, UserTransfer, Voicemail
+from flowengine.intake import LONGEST_PAUSE_S
 from flowengine.ports import Arrival
 from flowengine.runtime import LAST_S
 from flowengine.states import STATES
@@ -394,19 +395,29 @@ def test_a_recording_that_cannot_be_kept_stays_on_the_switch(logs: list[EventDic
             async for _ in sound:
                 raise OSError("no space left")
 
-        live.keeper.keep = fails  # type: ignore[method-assign]
+        works, live.keeper.keep = live.keeper.keep, fails  # type: ignore[method-assign]
         live.call(*MESSAGE)
         await live.over()
-        await settle()
+        await asyncio.sleep(3_600)
         [there] = live.world.stored
         assert there.startswith("cal_1.rec-")
         assert live.journal.records["cal_1"].disposition == "message"
+        assert live.alarms.standing == {
+            "recordings_not_kept": "1 recording waits on the switch and cannot be kept: no space left"
+        }
+        live.keeper.keep = works  # type: ignore[method-assign]
+        await asyncio.sleep(LONGEST_PAUSE_S)
+        assert not live.world.stored
+        assert len(live.keeper.kept) == 1
+        assert live.alarms.standing == {}
+        assert live.leaks() == []
         assert len(asyncio.all_tasks()) == 1
 
     in_virtual_time(main())
-    [told] = said(logs, "recording not kept, it stays on the switch")
-    assert told["log_level"] == "error"
-    assert not said(logs, "recording not discarded")
+    [told] = said(logs, "recording not kept yet, it stays on the switch")
+    assert told["log_level"] == "warning"
+    assert [entry["event"] for entry in said(logs, "alarm")] == ["alarm", "alarm over"]
+    assert not said(logs, "recording not deleted on the switch")
 
 
 def test_a_recording_that_is_home_but_not_deleted_is_told_as_that(logs: list[EventDict]) -> None:
@@ -423,8 +434,8 @@ def test_a_recording_that_is_home_but_not_deleted_is_told_as_that(logs: list[Eve
         assert len(live.keeper.kept) == 1
 
     in_virtual_time(main())
-    assert len(said(logs, "recording not discarded")) == 1
-    assert not said(logs, "recording not kept")
+    assert len(said(logs, "recording not deleted on the switch")) == 1
+    assert not said(logs, "recording not kept yet, it stays on the switch")
 
 
 def test_a_message_too_short_to_keep_is_deleted_on_the_switch() -> None:
@@ -464,7 +475,7 @@ def test_a_bug_in_a_state_apologises_to_its_caller_and_to_no_other(
 ) -> None:
     async def buggy(call: Any, node: Any) -> str:
         call.answer()
-        await call.play(node.prompt.sound(call.language))
+        await call.play(node.prompt.sound(call.manner))
         raise ValueError(f"cannot ring {call.caller}, who pressed 7")
 
     async def main() -> None:

@@ -63,7 +63,7 @@ class Stage:
         self.switch = AriSwitch(
             SETTINGS,
             self.hearing,
-            {"tone:beep": "sound:/sounds/beep"}.get,
+            lambda _call, key: {"tone:beep": "sound:/sounds/beep"}.get(key),
             StandingClock(),
             make_client=cast(Any, ScriptedAri),
             orphan_grace_s=0.05,
@@ -642,6 +642,6 @@ async def test_a_connection_without_events_is_given_up(stage: Stage, monkeypatch
 
 
 async def test_the_real_client_fits() -> None:
-    switch = AriSwitch(SETTINGS, Hearing(), lambda _key: None, StandingClock())
+    switch = AriSwitch(SETTINGS, Hearing(), lambda _call, _key: None, StandingClock())
     assert isinstance(switch.client, AriClient)
     assert not switch.client.ready

@@ -76,7 +76,9 @@ class Scene:
             password=node.settings.ari_password,
             url=node.settings.ari_url,
         )
-        self.switch = AriSwitch(settings, self.hearing, self.sounds.get, SystemClock(), orphan_grace_s=0.5)
+        self.switch = AriSwitch(
+            settings, self.hearing, lambda _, key: self.sounds.get(key), SystemClock(), orphan_grace_s=0.5
+        )
 
     def caller(self) -> Caller:
         return Caller(NUMBER, self.node.settings.sip_port)

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import aiohttp
 
+from flowengine.alarms import Alarms
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import KeepRecording
 from flowengine.call.events import Event, Instant
 from flowengine.call.record import CallRecord
 from flowengine.clock import SystemClock
+from flowengine.intake import Expected, Intake, Unlimited
 from flowengine.routing.desk import MemoryDesk
 from flowengine.runtime import Engine
 from flowengine.store.ids import new_id
@@ -81,10 +83,10 @@ class Running:
         self.engine = Engine(
             journal=self.journal,
             clock=clock,
-            keeper=self,
             new_call_id=lambda: new_id("cal"),
             watch=self._watch,
         )
+        self.engine.storage = Intake(self.engine, Unlimited(), self, Alarms())
         self.engine.catalog = self._catalog
         self.desk = MemoryDesk(self.engine.happened, self._catalog)
         self.engine.desk = self.desk
@@ -100,7 +102,7 @@ class Running:
         sounds = {sound for each in self._placed for sound in each.flow.sounds()}
         await prompts.render_all([*sounds, "tone:beep", "builtin:hold-music"])
 
-        def media(sound: str) -> str | None:
+        def media(_: str, sound: str) -> str | None:
             rendered = prompts.lookup(sound)
             return f"sound:{rendered.media}" if rendered else None
 
@@ -109,6 +111,17 @@ class Running:
             await switch.client.wait_ready(10)
             yield self
             await self.engine.drain(10)
+
+    async def expect(self, account: str, call: str, command: KeepRecording) -> None:
+        """The Keeper port: nothing here outlives the process."""
+
+    async def lose(self, account: str, call: str, command: KeepRecording, reason: str) -> None:
+        """The Keeper port: no case loses a recording."""
+        raise AssertionError(f"{command.recording} of {call} was lost: {reason}")
+
+    async def expected(self) -> list[Expected]:
+        """The Keeper port."""
+        return []
 
     async def keep(
         self, account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]
