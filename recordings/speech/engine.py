@@ -107,12 +107,17 @@ def checked(pattern: re.Pattern[str], what: str, value: str) -> str:
 
 
 def spoken(finished: Finished, program: str, text: str, target: Path) -> None:
-    """Raise `ToolFailed` unless a program left a sound in `target`."""
+    """Raise `ToolFailed` unless a program ended well and left a sound in `target`."""
     if finished.code != 0 or not target.is_file() or target.stat().st_size == 0:
-        lines = finished.complaint.splitlines()
-        said = f": {lines[-1].strip()[:200]}" if lines else ""
-        reason = f"it did not speak {named(text)} (exit {finished.code}{said})"
-        raise ToolFailed(program, reason, "run it by hand to see what it lacks")
+        raise failure(finished, program, text)
+
+
+def failure(finished: Finished, program: str, text: str) -> ToolFailed:
+    """A program that did not speak, and the last thing it said about it."""
+    lines = finished.complaint.splitlines()
+    said = f": {lines[-1].strip()[:200]}" if lines else ""
+    reason = f"it did not speak {named(text)} (exit {finished.code}{said})"
+    return ToolFailed(program, reason, "run it by hand to see what it lacks")
 
 
 def named(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Final
 
 from recordings.errors import SpeechRefused
 from recordings.process import Finished, run
-from recordings.speech.engine import INSTALL_OPEN_JTALK, (
+from recordings.speech.engine import (
+    INSTALL_OPEN_JTALK,
     LANGUAGE,
     SPEAK_S,
     VOICE,
@@ -126,4 +127,6 @@ def _refuse_other_writing(words: str, voice: str) -> None:
         raise SpeechRefused(named(words), f"it is Japanese, and the voice is {voice}", "name the language ja")
     elif KANJI.search(words) and not voice.startswith(CHINESE):
         mend = "name its language, such as ja or cmn"
-        raise SpeechRefused(named(words), f"there are Chinese characters in it, and the voice is {voice}", mend)
+        raise SpeechRefused(
+            named(words), f"there are Chinese characters in it, and the voice is {voice}", mend
+        )

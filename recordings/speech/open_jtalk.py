@@ -21,6 +21,7 @@ from recordings.speech.engine import (
     Engine,
     Offer,
     checked,
+    failure,
     named,
     speakable,
     spoken,
@@ -37,7 +38,7 @@ ATTRIBUTION: Final = (
 )
 _PROGRAM: Final = Path(__file__).with_name("open_jtalk_child.py")
 _PACKAGES: Final = ("pyopenjtalk-plus", "sudachidict-core")
-"""What decides how a text is read. (A package `pyopenjtalk` of the same module name would fetch its dictionary.)"""
+"""Their releases decide how a text is read. The original pyopenjtalk does not count: it fetches its dictionary when used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class OpenJTalkSpeech(Engine):
     @property
     def edition(self) -> str:
         """See `Speech.edition`."""
-        return f"{NAME}/{self._installed or 'none'}/{PREPARATION}/{sorted(MANNERS.items())}"
+        return f"{NAME}/{self._installed or 'none'}/{PREPARATION}/{MANNERS}"
 
     def edition_for(self, language: str, voice: str) -> str:
         """See `Speech.edition_for`."""
@@ -120,7 +121,7 @@ class OpenJTalkSpeech(Engine):
         except ToolFailed as error:
             raise type(error)("Open JTalk", error.reason, error.mend) from error
         if ended.code != 0:
-            spoken(ended, "Open JTalk", text, _PROGRAM)
+            raise failure(ended, "Open JTalk", text)
         answer = json.loads(ended.output)
         if answer["unread"] or not answer["moras"]:
             words = " ".join(answer["unread"][:10]) or "any of it"
