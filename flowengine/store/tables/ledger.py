@@ -8,6 +8,7 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,6 +36,8 @@ class LedgerAccount(Base):
     balance: Mapped[int] = mapped_column(BigInteger)
     held: Mapped[int] = mapped_column(BigInteger)
     floor: Mapped[int | None] = mapped_column(BigInteger)
+    told: Mapped[int] = mapped_column(server_default=text("0"))
+    """The last mark of this balance that admins were told of, so that each crossing is told once; 0: none."""
 
 
 class Hold(Base):
@@ -53,6 +56,8 @@ class Hold(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(String(100))
     """The engine that runs what it is promised to."""
+    call_id: Mapped[str | None] = mapped_column(String(40))
+    """The call it is promised to, so that a hold which outlived its call is found."""
     at: Mapped[Instant]
 
 

@@ -54,6 +54,12 @@ class Recording(Base):
             sqlite_where=text("status = 'expected'"),
             postgresql_where=text("status = 'expected'"),
         ),
+        Index(
+            "ix_recordings_deleted_with_sound",
+            "deleted_at",
+            sqlite_where=text("status = 'deleted' AND path <> ''"),
+            postgresql_where=text("status = 'deleted' AND path <> ''"),
+        ),
     )
 
     id: Mapped[Id]
@@ -117,3 +123,5 @@ class Notification(Base):
     delivered_at: Mapped[int | None] = mapped_column(BigInteger)
     tries: Mapped[int] = mapped_column(server_default=text("0"))
     next_try_at: Mapped[Instant]
+    problem: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    """Why the last try failed."""

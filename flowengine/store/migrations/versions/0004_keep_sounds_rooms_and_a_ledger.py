@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.BigInteger(), nullable=False),
         sa.Column("floor", sa.BigInteger(), nullable=True),
+        sa.Column("told", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.CheckConstraint("unit IN ('credit', 'ms')", name=op.f("ck_ledger_accounts_unit")),
         sa.CheckConstraint("floor IS NULL OR balance - held >= floor", name=op.f("ck_ledger_accounts_floor")),
         sa.CheckConstraint("held >= 0", name=op.f("ck_ledger_accounts_held")),
@@ -49,6 +50,7 @@ def upgrade() -> None:
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("problem", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_notifications_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
         sa.UniqueConstraint("account_id", "key", name=op.f("uq_notifications_account_id_key")),
@@ -72,6 +74,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=160), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("owner", sa.String(length=100), nullable=False),
+        sa.Column("call_id", sa.String(length=40), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("amount > 0", name=op.f("ck_ledger_holds_amount")),
         sa.ForeignKeyConstraint(
@@ -150,10 +153,22 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'expected'"),
             postgresql_where=sa.text("status = 'expected'"),
         )
+        batch_op.create_index(
+            "ix_recordings_deleted_with_sound",
+            ["deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'deleted' AND path <> ''"),
+            postgresql_where=sa.text("status = 'deleted' AND path <> ''"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("recordings", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_recordings_deleted_with_sound",
+            sqlite_where=sa.text("status = 'deleted' AND path <> ''"),
+            postgresql_where=sa.text("status = 'deleted' AND path <> ''"),
+        )
         batch_op.drop_index(
             "ix_recordings_expected",
             sqlite_where=sa.text("status = 'expected'"),
