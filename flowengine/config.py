@@ -18,6 +18,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from recordings.errors import SpeechRefused
+from recordings.speech import configured
+from recordings.speech.engine import LANGUAGE
+
 PREFIX: Final = "FLOWENGINE_"
 FILE_VARIABLE: Final = "FLOWENGINE_CONFIG"
 NOT_IN_A_FOLDER: Final = frozenset("?#%,&\n\r\0")
@@ -57,6 +61,10 @@ class Settings(BaseSettings):
     country: str | None = Field(
         None, pattern=r"^[A-Z]{2}$", description="How the trunk's national numbers read."
     )
+    speech_command: str = Field(
+        "", repr=False, description="A program that speaks: its command line, with {out} for the sound file."
+    )
+    speech_languages: str = Field("", description="What it speaks, such as ja,en-GB; empty: every language.")
     http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="How long SIGTERM waits for running calls.")
@@ -75,6 +83,23 @@ class Settings(BaseSettings):
         if strange := sorted(NOT_IN_A_FOLDER & set(str(folder.absolute()))):
             raise ValueError(f"choose a folder without {' '.join(map(repr, strange))} in its path")
         return folder
+
+    @field_validator("speech_command")
+    @classmethod
+    def _speech_command(cls, command: str) -> str:
+        try:
+            configured(command)
+        except SpeechRefused as error:
+            raise ValueError(f"{error.reason}: {error.mend}") from None
+        return command
+
+    @field_validator("speech_languages")
+    @classmethod
+    def _languages(cls, languages: str) -> str:
+        tags = [tag.strip() for tag in languages.split(",")]
+        if languages.strip() and not all(LANGUAGE.fullmatch(tag) for tag in tags):
+            raise ValueError("expected language tags with commas between them, such as ja,en-GB")
+        return languages
 
     @field_validator("ari_url")
     @classmethod

@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +37,7 @@ ATTRIBUTION: Final = (
 )
 _PROGRAM: Final = Path(__file__).with_name("open_jtalk_child.py")
 _PACKAGES: Final = ("pyopenjtalk-plus", "sudachidict-core")
-"""Their releases decide how a text is read. The original pyopenjtalk does not count: it fetches its dictionary when used."""
+"""Their releases decide how a text is read. The original pyopenjtalk will not do: it downloads its dictionary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +133,8 @@ class OpenJTalkSpeech(Engine):
     @cached_property
     def _installed(self) -> str | None:
         """The releases that decide how a text sounds, or nothing if it is not installed."""
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return "+".join(version(package) for package in _PACKAGES)
         except PackageNotFoundError:
