@@ -201,6 +201,7 @@ class Recorder:
         """Keep what comes now out of the recording, or take it in again. Raises `Refused` (404, 409)."""
         take = self.running(name)
         take.state = "paused" if paused else "recording"
+        (self._world.pause_record if paused else self._world.resume_record)(name)
         self._mark(self._world.recordings[name])
 
     def mute(self, name: str, muted: bool) -> None:

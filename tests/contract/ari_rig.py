@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from flowengine.alarms import Alarms
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import KeepRecording
-from flowengine.call.events import Event, Instant
+from flowengine.call.events import CallArrived, Event, Instant
 from flowengine.call.record import CallRecord
 from flowengine.clock import SystemClock
 from flowengine.intake import Expected, Intake, Unlimited
@@ -68,6 +69,17 @@ class Heard(NamedTuple):
     """How much of its sound is the caller's tone, 0 to 1."""
 
 
+class _Rooms(Unlimited):
+    """Room, but for the calls that shall have none."""
+
+    def __init__(self, has_room: Callable[[str], bool]) -> None:
+        self._has_room = has_room
+
+    async def reserve(self, *asked: object) -> bool:
+        _account, call, *_ = asked
+        return self._has_room(str(call))
+
+
 class Running:
     """An engine at work on some ARI."""
 
@@ -86,7 +98,10 @@ class Running:
             new_call_id=lambda: new_id("cal"),
             watch=self._watch,
         )
-        self.engine.storage = Intake(self.engine, Unlimited(), self, Alarms())
+        full = {each.number for each in placed if not each.case.room}
+        self._pauses = {each.number: each.case.pause for each in placed if each.case.pause}
+        rooms = _Rooms(lambda call: self.engine.calls[call].call.number not in full)
+        self.engine.storage = Intake(self.engine, rooms, self, Alarms())
         self.engine.catalog = self._catalog
         self.desk = MemoryDesk(self.engine.happened, self._catalog)
         self.engine.desk = self.desk
@@ -143,6 +158,10 @@ class Running:
         return self.call_to(number) or ""
 
     def _watch(self, call: str, machine: object, event: Event, said: object) -> None:
+        if isinstance(event, CallArrived) and (pause := self._pauses.get(event.number)):
+            for at_s, paused in zip(pause, (True, False), strict=True):
+                later = partial(self.engine.pause_recording, call, paused=paused)
+                asyncio.get_running_loop().call_later(at_s, later)
         crash = getattr(machine, "crash", "")
         if crash:
             self.crashes[call] = crash

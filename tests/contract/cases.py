@@ -120,6 +120,10 @@ class Case:
     agents: dict[str, Does] = field(default_factory=dict)
     published: bool = True
     known: bool = True
+    room: bool = True
+    """There is room in the storage plan."""
+    pause: tuple[float, float] | None = None
+    """Somebody pauses the recording for this part of the call, in seconds since its arrival."""
 
 
 def prompt(name: str) -> dict[str, str]:
@@ -375,6 +379,36 @@ CASES: Final = (
         (Wait(0.4), HangUp()),
         Expect(("notice:",), "self_served", rung=(), ended_by="caller"),
         {"a": Rings()},
+    ),
+    Case(
+        "recording_notice_comes_before_ringing",
+        flow("boss", boss=user(record=True, recording_notice=prompt("notice"))),
+        (Wait(3.0), HangUp()),
+        Expect(("boss:",), "answered", hears=("notice",), rung=("a",), talk_s=(0.5, 2.2)),
+        {"a": Answers(0.4)},
+    ),
+    Case(
+        "what_is_said_in_a_pause_is_not_recorded",
+        flow("boss", boss=user(record=True)),
+        (),
+        Expect(("boss:answered",), "answered", rung=("a",), talk_s=(1.4, 2.5)),
+        {"a": Answers(0.3, talks_s=3.0)},
+        pause=(1.0, 2.0),
+    ),
+    Case(
+        "a_talk_without_room_goes_on_unrecorded",
+        flow("boss", boss=user(record=True)),
+        (Wait(2.5), HangUp()),
+        Expect(("boss:",), "answered", rung=("a",), ended_by="caller"),
+        {"a": Answers(0.3)},
+        room=False,
+    ),
+    Case(
+        "no_message_is_asked_for_without_room",
+        MAIL,
+        (),
+        Expect(("mail:timeout", "sorry:next"), never_hears=("ask",), hears=("sorry",), ended_by="switch"),
+        room=False,
     ),
     Case("number_nobody_bought", MENU, (), Expect(status=404), known=False),
     Case("number_without_a_published_flow", MENU, (), Expect(status=480), published=False),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from flowengine.call.causes import USER_BUSY
+from flowengine.call.events import PauseAsked
 from simulator import phones
 from simulator.phones import AgentPhone, Caller
 from simulator.run import Simulation
@@ -42,8 +43,12 @@ class WorldRig:
             for name, does in case.agents.items()
         }
         simulation = Simulation(catalog([placed]), world)
+        simulation.storage_full = not case.room
         caller = _Caller(world, _script(case.steps))
         caller.call(placed.number, "+819011112222")
+        if case.pause is not None:
+            for at_s, paused in zip(case.pause, (True, False), strict=True):
+                world.after(phones.seconds(at_s), _pause, (simulation, paused))
         world.run()
         self._leaks += [f"{case.name}: {leak}" for leak in simulation.leaks()]
         call = simulation.done[0] if simulation.done else None
@@ -60,6 +65,12 @@ class WorldRig:
             talks_s=tuple(each.duration_ms / 1000 for each in kept if each.purpose == "talk"),
             crash=call.machine.crash if call else "",
         )
+
+
+def _pause(what: tuple[Simulation, bool]) -> None:
+    simulation, paused = what
+    for call in list(simulation.running):
+        simulation.happened(call, PauseAsked(simulation.world.now, paused))
 
 
 class _Caller(Caller):
