@@ -10,7 +10,9 @@ SoundError
 │   └── ToolMissing       an outside program is not installed
 └── RecordingRefused      a recording cannot be kept
     ├── RecordingMissing  nothing is kept under this id
-    └── RecordingDamaged  what is kept is not what was once kept
+    ├── RecordingDamaged  what is kept is not what was once kept
+    ├── RangeRefused      a range of bytes that the recording does not have
+    └── LibraryUnavailable  the library itself cannot be reached, read or written now
 """
 
 from collections.abc import Mapping
@@ -74,3 +76,11 @@ class RecordingMissing(RecordingRefused):
 
 class RecordingDamaged(RecordingRefused):
     """The kept bytes differ from the checksum taken when they were kept."""
+
+
+class RangeRefused(RecordingRefused):
+    """A range of bytes that is empty, backwards, or not within the recording."""
+
+
+class LibraryUnavailable(RecordingRefused):
+    """The volume or the bucket of the library is full, gone, closed to us or silent; later it may be well again."""

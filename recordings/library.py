@@ -1,70 +1,75 @@
-"""Recordings, kept: whole, checked, never longer than allowed, and found again by id alone.
+"""Recordings, kept: whole, checked, never longer than allowed, and found again by id alone, on a disk or in a bucket.
 
-A recording becomes visible in one step. Bytes go to a part file; its header is repaired, it is cut to its limit and
-made durable; then it gets its name, and last of all its record (a small JSON file with length and checksum). Without
-a record nothing is there: what a crash leaves behind is never taken for a recording.
+A recording becomes visible in one step. Its bytes go to a part file; its header is repaired, it is cut to its limit
+and made durable; then it gets its name, and last of all its record (a small JSON file with length and checksum).
+Without a record nothing is there: what a crash leaves behind is never taken for a recording.
 """
 
-import asyncio
 import hashlib
-import json
-import os
-import re
-import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from recordings import wav
-from recordings.errors import BadAudio, RecordingDamaged, RecordingMissing, RecordingRefused
-from recordings.files import PART, flush, part_of, replacing, settle
+from recordings.errors import (
+    LibraryUnavailable,
+    RangeRefused,
+    RecordingDamaged,
+    RecordingMissing,
+    RecordingRefused,
+)
+from recordings.gather import SIZE_LIMIT_BYTES, append, copy, finished, gather, size_of
+from recordings.kept import Kept, Reading, Record, place_of
+from recordings.storage import RESTORE, Storage
+from recordings.storage_disk import DiskStorage
+from recordings.work import CHECK_S, Check, Steps, Work
+
+__all__ = ["VOICEMAIL_LIMIT_MS", "Kept", "Reading", "RecordingLibrary"]
 
 VOICEMAIL_LIMIT_MS: Final = 120_000
 """A voicemail is never longer than 2 minutes (product rules, section 3)."""
-SIZE_LIMIT_BYTES: Final = 1_000_000_000
-"""More than 17 hours at 8 kHz; a stream that goes on longer is a fault."""
-PIECE_S: Final = 30.0
 PART_STALE_S: Final = 86_400.0
-ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-RESTORE: Final = "restore it from a backup, or delete it"
-FREE_SPACE: Final = "free some space, and let the engine write its recording directory"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A recording that is safely on the disk."""
-
-    path: Path
-    duration_ms: int
-    sha256: str
-    bytes: int
-    repaired: bool
-    """The header was written by us, because the switch died: the last seconds may be missing."""
-    trimmed: bool
-    """It was longer than its limit, and was cut there."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that the switch heard, up to the limit, is certainly there."""
-        return not self.repaired
+PATIENCE_S: Final = 60.0
+SLOWEST_BYTES_S: Final = 250_000
+"""What a library must at least take in or give out in a second, beyond `PATIENCE_S`: 2 Mbit/s."""
+DELIVERY_S: Final = SIZE_LIMIT_BYTES / SLOWEST_BYTES_S
+CHECK_BYTES: Final = 4 << 20
 
 
 class RecordingLibrary:
-    """A directory of recordings, spread over 256 folders by a hash of the id."""
+    """Recordings in a directory, or in whatever storage is given."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises `RecordingRefused` when the directory cannot be made or written."""
-        self._directory = directory.resolve()
+    def __init__(self, where: Path | Storage) -> None:
+        """Raises `RecordingRefused` when it is a directory that cannot be made or written."""
+        self._storage: Storage = DiskStorage(where) if isinstance(where, Path) else where
+        self._work = Work(self._storage.address)
+        self._check = Check(self._storage.probe, self._storage.address)
         self._arriving: set[str] = set()
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise RecordingRefused(
-                str(directory), f"it cannot be made ({error.strerror})", FREE_SPACE
-            ) from error
+
+    @classmethod
+    def at(cls, address: str, spool: Path) -> "RecordingLibrary":
+        """Open the library at an address.
+
+        Args:
+            address: a directory, or `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-central-1`.
+            spool: a directory on a local disk for recordings on their way to a bucket; not used for a directory.
+
+        Raises:
+            RecordingRefused: a wrong address, the extra `s3` is not installed, or a directory cannot be made.
+        """
+        if not address.startswith("s3:"):
+            return cls(Path(address))
+        from recordings.storage_s3 import S3Storage
+
+        return cls(S3Storage.at(address, DiskStorage(spool)))
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people; without secrets."""
+        return self._storage.address
 
     async def keep(
         self, recording_id: str, data: AsyncIterator[bytes] | Path, limit_ms: int | None = None
@@ -72,185 +77,148 @@ class RecordingLibrary:
         """Keep a PCM WAV recording, from a stream or as a copy of a file, cut to `limit_ms`.
 
         Keeping the same sound again under the same id is harmless. Raises `NoSound` when nobody spoke a sample,
-        `BadAudio` when it is broken off or no PCM WAV, `RecordingRefused` when it cannot be stored. A stream that
-        fails or stalls for `PIECE_S` seconds leaves nothing behind, and its error is passed on.
+        `BadAudio` when it is broken off or no PCM WAV, `LibraryUnavailable` when it cannot be stored now (in front of
+        a bucket it then waits in the spool, see `retry`), `RecordingRefused` when it never will. A stream that fails
+        or stalls leaves nothing behind, and its error is passed on.
         """
-        target = self.path(recording_id)
+        place_of(recording_id)
+        steps, part = self._begin(recording_id), None
+        try:
+            part = await steps.do(PATIENCE_S, self._storage.part, recording_id)
+            if isinstance(data, Path):
+                size = await steps.do(PATIENCE_S, size_of, data, recording_id)
+                await steps.do(_patience(size), copy, data, part, recording_id, self.address)
+            else:
+                write = partial(append, part, recording_id, self.address)
+                size = await gather(data, recording_id, lambda piece: steps.do(PATIENCE_S, write, piece))
+            return await steps.do(_patience(size), self._finish, recording_id, part, limit_ms)
+        finally:
+            steps.at_last(partial(self._end, recording_id, part))
+
+    async def find(self, recording_id: str) -> Kept:
+        """What is kept under an id. Raises `RecordingMissing`, `RecordingDamaged`, `LibraryUnavailable`."""
+        record = await self._work.do(recording_id, PATIENCE_S, self._storage.find, recording_id)
+        return self._kept(recording_id, record)
+
+    async def read(self, recording_id: str, start: int = 0, end: int | None = None) -> Reading:
+        """The bytes of a recording from `start` up to (not including) `end`; without one, to its last.
+
+        Raises `RangeRefused` when it has no such bytes, and what `find` and `Reading` raise.
+        """
+        kept = await self.find(recording_id)
+        last = kept.bytes if end is None else end
+        if not 0 <= start < last <= kept.bytes:
+            reason = f"bytes from {start} up to {last} are not in its {kept.bytes}"
+            raise RangeRefused(recording_id, reason, "ask for 0 <= start < end <= size")
+        return Reading(kept, start, last, partial(self._piece, recording_id))
+
+    async def verify(self, recording_id: str) -> Kept:
+        """Read a recording and compare it with its checksum. Raises `RecordingDamaged` and what `find` raises."""
+        kept = await self.find(recording_id)
+        patience_s = _patience(kept.bytes)
+        if (
+            await self._work.do(recording_id, patience_s, self._checksum, recording_id, kept.bytes)
+            != kept.sha256
+        ):
+            raise RecordingDamaged(recording_id, "its bytes are not those that were kept", RESTORE)
+        return kept
+
+    async def delete(self, recording_id: str) -> bool:
+        """Delete a recording. False when there was none: deleting twice is harmless."""
+        return await self._work.do(recording_id, PATIENCE_S, self._storage.delete, recording_id)
+
+    async def check(self, seconds: float = CHECK_S) -> None:
+        """See whether recordings can be written now, by writing a few bytes.
+
+        Raises `LibraryUnavailable`, after `seconds` at the latest. Cheap enough for every few seconds; however long a
+        volume hangs, at most one thread hangs with it.
+        """
+        await self._check(seconds)
+
+    async def waiting(self) -> list[str]:
+        """Ids of recordings that are in the spool because the bucket did not take them."""
+        return await self._work.do("spool", PATIENCE_S, self._storage.waiting)
+
+    async def retry(self) -> dict[str, Kept]:
+        """Bring what waits in the spool into the bucket; what has arrived, by id.
+
+        Recordings that are being kept at this moment are left to their keeper. Raises `LibraryUnavailable` when the
+        first one is refused; when a later one is, it ends and the rest goes on waiting.
+        """
+        arrived: dict[str, Kept] = {}
+        for recording_id in await self.waiting():
+            if recording_id in self._arriving:
+                continue
+            steps = self._begin(recording_id)
+            try:
+                record = await steps.do(PATIENCE_S + DELIVERY_S, self._storage.deliver, recording_id)
+            except RecordingMissing:
+                continue  # it was deleted, or somebody else has brought it
+            except LibraryUnavailable:
+                if not arrived:
+                    raise
+                break
+            finally:
+                steps.at_last(partial(self._end, recording_id, None))
+            arrived[recording_id] = self._kept(recording_id, record)
+        return arrived
+
+    def path(self, recording_id: str) -> Path:
+        """Where a recording lies or would lie on this disk. Raises `RecordingRefused` for a wrong id or a bucket."""
+        place = place_of(recording_id)
+        if self._storage.directory is None:
+            reason = f"its library is {self.address}, not a disk of this machine"
+            raise RecordingRefused(recording_id, reason, "take its bytes from the library: `read`")
+        return self._storage.directory / place
+
+    def sweep(self) -> int:
+        """Delete parts that a crash left behind a day ago or earlier; how many. Blocks. No sound is ever swept.
+
+        Raises `LibraryUnavailable`.
+        """
+        return self._storage.sweep(time.time() - PART_STALE_S)
+
+    def _begin(self, recording_id: str) -> Steps:
         if recording_id in self._arriving:
             mend = "wait for the first to end"
             raise RecordingRefused(recording_id, "it is being kept at this moment", mend)
         self._arriving.add(recording_id)
-        part = part_of(target)
-        try:
-            with _storing(recording_id):
-                target.parent.mkdir(mode=0o700, exist_ok=True)
-                await asyncio.to_thread(flush, self._directory)
-                if isinstance(data, Path):
-                    await asyncio.to_thread(_copy, data, part, recording_id)
-            if not isinstance(data, Path):
-                await _gather(data, part, recording_id)
-            return await asyncio.to_thread(self._finish, recording_id, part, target, limit_ms)
-        finally:
-            self._arriving.discard(recording_id)
+        return Steps(self._work, recording_id)
+
+    def _end(self, recording_id: str, part: Path | None) -> None:
+        if part is not None:
             with suppress(OSError):
-                part.unlink()
+                part.unlink(missing_ok=True)
+        self._arriving.discard(recording_id)
 
-    async def find(self, recording_id: str) -> Kept:
-        """What is kept under an id. Raises `RecordingMissing`."""
-        return await asyncio.to_thread(self._find, recording_id)
+    def _finish(self, recording_id: str, part: Path, limit_ms: int | None) -> Kept:
+        record = finished(part, recording_id, limit_ms, self.address)
+        return self._kept(recording_id, self._storage.put(recording_id, part, record))
 
-    async def open(self, recording_id: str) -> BinaryIO:
-        """The bytes of a recording, from the start. Raises `RecordingMissing`."""
-        kept = await self.find(recording_id)
-        return await asyncio.to_thread(kept.path.open, "rb")
+    async def _piece(self, recording_id: str, start: int, end: int) -> bytes:
+        piece = await self._work.do(recording_id, PATIENCE_S, self._storage.piece, recording_id, start, end)
+        return _some(piece, recording_id, start)
 
-    async def verify(self, recording_id: str) -> Kept:
-        """Read a recording and compare it with its checksum. Raises `RecordingMissing`, `RecordingDamaged`."""
-        return await asyncio.to_thread(self._verify, recording_id)
+    def _checksum(self, recording_id: str, size: int) -> str:
+        digest, at = hashlib.sha256(), 0
+        while at < size:
+            piece = _some(
+                self._storage.piece(recording_id, at, min(size, at + CHECK_BYTES)), recording_id, at
+            )
+            digest.update(piece)
+            at += len(piece)
+        return digest.hexdigest()
 
-    async def delete(self, recording_id: str) -> bool:
-        """Delete a recording. False when there was none: deleting twice is harmless."""
-        return await asyncio.to_thread(self._delete, recording_id)
-
-    def path(self, recording_id: str) -> Path:
-        """Where a recording lies or would lie. Raises `RecordingRefused` for an id that is none."""
-        if not ID.fullmatch(recording_id):
-            mend = "use up to 128 letters, digits, `_`, `.` and `-`, beginning with a letter, digit or `_`"
-            raise RecordingRefused(f"recording {recording_id[:40]!r}", "it is not an id", mend)
-        folder = hashlib.sha256(recording_id.encode()).hexdigest()[:2]
-        return self._directory / folder / f"{recording_id}.wav"
-
-    def sweep(self) -> int:
-        """Delete parts that a crash left behind a day ago or earlier; how many. Blocks."""
-        before = time.time() - PART_STALE_S
-        stale = [path for path in self._directory.glob(f"??/.*{PART}") if path.stat().st_mtime < before]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
-
-    def _finish(self, recording_id: str, part: Path, target: Path, limit_ms: int | None) -> Kept:
-        """From a gathered part to a kept recording; every step may be cut off by a crash and done again."""
-        with _storing(recording_id):
-            try:
-                repaired = wav.repair(part)
-                trimmed = limit_ms is not None and wav.trim(part, limit_ms)
-                duration = wav.duration_ms(part)
-            except BadAudio as error:
-                raise type(error)(recording_id, error.reason, error.mend) from error
-            kept = Kept(target, duration, _sha256(part), part.stat().st_size, repaired, trimmed)
-            try:
-                before = self._find(recording_id)
-            except (RecordingMissing, RecordingDamaged):
-                before = None
-            if before is not None:
-                if before.sha256 == kept.sha256:
-                    return before
-                raise RecordingRefused(
-                    recording_id, "another recording is kept under this id", "use a new id"
-                )
-            settle(part, target)
-            record = {name: value for name, value in asdict(kept).items() if name != "path"}
-            with replacing(_record(target)) as file:
-                file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            return kept
-
-    def _find(self, recording_id: str) -> Kept:
-        path = self.path(recording_id)
-        try:
-            kept = Kept(path=path, **json.loads(_record(path).read_text(encoding="utf-8")))
-            size = path.stat().st_size
-        except FileNotFoundError as error:
-            if _record(path).exists():
-                reason = "its record is there, but its sound is gone"
-                raise RecordingDamaged(recording_id, reason, RESTORE) from error
-            mend = "it was deleted or never kept"
-            raise RecordingMissing(recording_id, "there is no such recording", mend) from error
-        except (TypeError, ValueError) as error:
-            raise RecordingDamaged(recording_id, "its record cannot be read", RESTORE) from error
-        if size != kept.bytes:
-            reason = f"it has {size} bytes instead of {kept.bytes}"
-            raise RecordingDamaged(recording_id, reason, RESTORE)
-        return kept
-
-    def _verify(self, recording_id: str) -> Kept:
-        kept = self._find(recording_id)
-        if _sha256(kept.path) != kept.sha256:
-            raise RecordingDamaged(recording_id, "its bytes are not those that were kept", RESTORE)
-        return kept
-
-    def _delete(self, recording_id: str) -> bool:
-        path = self.path(recording_id)
-        there = _record(path).exists() or path.exists()
-        # The record goes first: what is half deleted is not there, rather than damaged.
-        _record(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        return there
+    def _kept(self, recording_id: str, record: Record) -> Kept:
+        return Kept(place_of(recording_id), **asdict(record), directory=self._storage.directory)
 
 
-async def _gather(data: AsyncIterator[bytes], part: Path, name: str) -> None:
-    """Write a stream to `part`. Whatever the stream raises goes to the caller."""
-    with _storing(name):
-        file = await asyncio.to_thread(_new, part)
-    size = 0
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(PIECE_S):
-                    piece = await anext(data)
-            except StopAsyncIteration:
-                break
-            except TimeoutError as error:
-                reason = f"nothing of it came for {PIECE_S:g} s"
-                raise RecordingRefused(name, reason, "fetch it again from the switch") from error
-            size += len(piece)
-            _within_limit(size, name)
-            with _storing(name):
-                await asyncio.to_thread(_write, file, piece)
-    finally:
-        file.close()
+def _patience(size: int) -> float:
+    """Seconds that work on so many bytes may take."""
+    return PATIENCE_S + size / SLOWEST_BYTES_S
 
 
-def _copy(source: Path, part: Path, name: str) -> None:
-    if not source.is_file():
-        raise RecordingRefused(
-            name, "the switch left no file for it", "look at the recording directory of the switch"
-        )
-    _within_limit(source.stat().st_size, name)
-    with source.open("rb") as origin, _new(part) as copy:
-        shutil.copyfileobj(origin, copy)
-
-
-def _new(part: Path) -> BinaryIO:
-    """A file that only the engine can read: a voicemail is private."""
-    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
-
-
-def _write(file: BinaryIO, piece: bytes) -> None:
-    """Write all of a piece: an unbuffered file may take less at a time, and has nothing left to say at its close."""
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-def _within_limit(size: int, name: str) -> None:
-    if size > SIZE_LIMIT_BYTES:
-        mend = "record it in parts, or stop the recording"
-        raise RecordingRefused(name, f"it is longer than {SIZE_LIMIT_BYTES} bytes", mend)
-
-
-@contextmanager
-def _storing(name: str) -> Iterator[None]:
-    """Turn a complaint of the disk into one that names the recording."""
-    try:
-        yield
-    except OSError as error:
-        raise RecordingRefused(name, f"it cannot be stored ({error.strerror})", FREE_SPACE) from error
-
-
-def _record(path: Path) -> Path:
-    return path.with_suffix(".json")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _some(piece: bytes, recording_id: str, at: int) -> bytes:
+    if not piece:
+        raise RecordingDamaged(recording_id, f"it ends after {at} bytes, too early", RESTORE)
+    return piece

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recordings import library as module
+from recordings import gather as module
 from recordings.errors import BadAudio, NoSound, RecordingDamaged, RecordingMissing, RecordingRefused
 from recordings.library import VOICEMAIL_LIMIT_MS, RecordingLibrary
+from recordings.storage_disk import MARK
 from tests.recordings.sounds import quiet, sine, stream, wav_bytes, wav_file
 
 TALK = wav_bytes(sine(8_000, 1.5, (440, 0.3)))
@@ -22,7 +23,9 @@ def library(tmp_path: Path) -> RecordingLibrary:
 
 
 def files(tmp_path: Path) -> list[str]:
-    return sorted(path.name for path in (tmp_path / "kept").rglob("*") if path.is_file())
+    return sorted(
+        path.name for path in (tmp_path / "kept").rglob("*") if path.is_file() and path.name != MARK
+    )
 
 
 async def test_a_stream_is_kept_with_length_and_checksum(library: RecordingLibrary, tmp_path: Path) -> None:
@@ -141,8 +144,7 @@ async def test_found_after_a_restart(library: RecordingLibrary, tmp_path: Path) 
     kept = await library.keep("rec_1", stream([TALK]))
     again = RecordingLibrary(tmp_path / "kept")
     assert await again.find("rec_1") == kept
-    with await again.open("rec_1") as file:
-        assert file.read() == TALK
+    assert b"".join([piece async for piece in await again.read("rec_1")]) == TALK
 
 
 async def test_damage_is_told(library: RecordingLibrary) -> None:
@@ -176,14 +178,14 @@ async def test_delete(library: RecordingLibrary, tmp_path: Path) -> None:
     assert not await library.delete("rec_1")
     assert files(tmp_path) == []
     with pytest.raises(RecordingMissing):
-        await library.open("rec_1")
+        await library.read("rec_1")
 
 
 @pytest.mark.parametrize(
     "id", ["", ".", "..", "../x", "a/b", "a\\b", "a\0", "a b", ".hidden", "-rf", "é", "x" * 129]
 )
 async def test_only_ids_are_ids(library: RecordingLibrary, tmp_path: Path, id: str) -> None:
-    for use in (library.find, library.open, library.verify, library.delete):
+    for use in (library.find, library.read, library.verify, library.delete):
         with pytest.raises(RecordingRefused, match="not an id"):
             await use(id)
     with pytest.raises(RecordingRefused, match="not an id"):
@@ -194,12 +196,6 @@ async def test_only_ids_are_ids(library: RecordingLibrary, tmp_path: Path, id: s
 async def test_a_file_that_is_not_there(library: RecordingLibrary, tmp_path: Path) -> None:
     with pytest.raises(RecordingRefused, match="left no file"):
         await library.keep("rec_1", tmp_path / "none.wav")
-
-
-async def test_a_full_disk_is_told_and_nothing_is_left(library: RecordingLibrary, tmp_path: Path) -> None:
-    (tmp_path / "kept" / library.path("rec_1").parent.name).write_text("in the way")
-    with pytest.raises(RecordingRefused, match=r"cannot be stored.*free some space"):
-        await library.keep("rec_1", stream([TALK]))
 
 
 def test_sweep_deletes_old_parts_only(library: RecordingLibrary, tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""From a stream or a file to a part on the disk, and from there to a finished recording: repaired, cut, measured.
+
+No file stays open between two pieces: whoever is cut off leaves a name that can be deleted, and nothing else.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from recordings import wav
+from recordings.errors import BadAudio, RecordingRefused
+from recordings.kept import Record
+from recordings.storage import on_disk, sha256_of
+
+SIZE_LIMIT_BYTES: Final = 1_000_000_000
+"""More than 17 hours at 8 kHz; a stream that goes on longer is a fault."""
+PIECE_S: Final = 30.0
+LOOK: Final = "look at the recording directory of the switch"
+WRITE_BYTES: Final = 1 << 18
+"""Pieces are collected up to this size and written at once: a thread is not asked for every packet."""
+
+
+async def gather(
+    data: AsyncIterator[bytes], recording_id: str, write: Callable[[bytes], Awaitable[None]]
+) -> int:
+    """Hand a stream to `write`, in few big pieces; how many bytes. Whatever it raises goes to the caller.
+
+    Raises `RecordingRefused` when it stalls for `PIECE_S` seconds or is longer than `SIZE_LIMIT_BYTES`.
+    """
+    size = 0
+    waiting = bytearray()
+    while True:
+        try:
+            async with asyncio.timeout(PIECE_S):
+                piece = await anext(data)
+        except StopAsyncIteration:
+            break
+        except TimeoutError as error:
+            reason = f"nothing of it came for {PIECE_S:g} s"
+            raise RecordingRefused(recording_id, reason, "fetch it again from the switch") from error
+        size += len(piece)
+        _within_limit(size, recording_id)
+        waiting += piece
+        if len(waiting) >= WRITE_BYTES:
+            await write(bytes(waiting))
+            waiting.clear()
+    if waiting:
+        await write(bytes(waiting))
+    return size
+
+
+def append(part: Path, recording_id: str, address: str, piece: bytes) -> None:
+    """Write the next piece of a part."""
+    with on_disk(recording_id, address):
+        # Without O_CREAT: a part that vanished with its volume must not come back half.
+        handle = os.open(part, os.O_WRONLY | os.O_APPEND)
+        try:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+        finally:
+            os.close(handle)
+
+
+def size_of(source: Path, recording_id: str) -> int:
+    """Bytes of a file of the switch. Raises `RecordingRefused` when it is not there or too long."""
+    if not source.is_file():
+        raise RecordingRefused(recording_id, "the switch left no file for it", LOOK)
+    size = source.stat().st_size
+    _within_limit(size, recording_id)
+    return size
+
+
+def copy(source: Path, part: Path, recording_id: str, address: str) -> None:
+    """Write a whole file into a part. Raises `RecordingRefused` when it cannot be read."""
+    try:
+        origin = source.open("rb")
+    except OSError as error:
+        reason = f"the file of the switch cannot be read ({error.strerror})"
+        raise RecordingRefused(recording_id, reason, LOOK) from error
+    with origin, on_disk(recording_id, address), part.open("r+b") as target:
+        shutil.copyfileobj(origin, target)
+
+
+def finished(part: Path, recording_id: str, limit_ms: int | None, address: str) -> Record:
+    """Repair a gathered part, cut it to its limit, and measure it.
+
+    Every step may be cut off by a crash and done again. Raises `NoSound`, `BadAudio`.
+    """
+    with on_disk(recording_id, address):
+        try:
+            repaired = wav.repair(part)
+            trimmed = limit_ms is not None and wav.trim(part, limit_ms)
+            duration_ms = wav.duration_ms(part)
+        except BadAudio as error:
+            raise type(error)(recording_id, error.reason, error.mend) from error
+        return Record(duration_ms, sha256_of(part), part.stat().st_size, repaired, trimmed)
+
+
+def _within_limit(size: int, name: str) -> None:
+    if size > SIZE_LIMIT_BYTES:
+        mend = "record it in parts, or stop the recording"
+        raise RecordingRefused(name, f"it is longer than {SIZE_LIMIT_BYTES} bytes", mend)
