@@ -34,6 +34,11 @@ _KEYS: Final[Mapping[Direction, re.Pattern[str]]] = {
 class BadRate(ValueError):
     """A rate or a deck that cannot be; the message names the field or the rates and the mend."""
 
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        """The field of the rate that is wrong; "" when it is not one alone."""
+
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One price, for one destination or kind of number, in one span of time. Never changed, only followed by another.
@@ -58,17 +63,18 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             form = (
                 "such as JP/toll_free" if self.direction == "inbound" else "1 to 15 digits, the first not 0"
             )
-            raise BadRate(f"{self.direction} rate for {self.key!r}: the key must be {form}")
+            raise BadRate(f"{self.direction} rate for {self.key!r}: the key must be {form}", "key")
         for field, price in (("per_minute", self.per_minute), ("connect_fee", self.connect_fee)):
             if not 0 <= price <= DEAREST:
                 raise BadRate(
-                    f"{field} of {format_credits(price)} credits: give 0 to {format_credits(DEAREST)} credits"
+                    f"{field} of {format_credits(price)} credits: give 0 to {format_credits(DEAREST)} credits",
+                    field,
                 )
         for field, seconds in (("first_s", self.first_s), ("following_s", self.following_s)):
             if not 1 <= seconds <= LONGEST_INCREMENT_S:
-                raise BadRate(f"{field} of {seconds} s: give 1 to {LONGEST_INCREMENT_S} seconds")
+                raise BadRate(f"{field} of {seconds} s: give 1 to {LONGEST_INCREMENT_S} seconds", field)
         if self.valid_until is not None and self.valid_until <= self.valid_from:
-            raise BadRate("valid_until is not after valid_from: the rate would never hold")
+            raise BadRate("valid_until is not after valid_from: the rate would never hold", "valid_until")
 
     @property
     def id(self) -> str:
