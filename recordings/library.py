@@ -36,7 +36,7 @@ PATIENCE_S: Final = 60.0
 SLOWEST_BYTES_S: Final = 250_000
 """What a library must at least take in or give out in a second, beyond `PATIENCE_S`: 2 Mbit/s."""
 DELIVERY_S: Final = SIZE_LIMIT_BYTES / SLOWEST_BYTES_S
-CHECK_BYTES: Final = 4 << 20
+CHECK_BYTES: Final = 1 << 20
 
 
 class RecordingLibrary:
