@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from flowengine.cli import accounts, calls, flows, live, service
+from flowengine.cli import accounts, calls, flows, live, service, sound
 
 app = typer.Typer(
     name="flowengine",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 flows.add_to(app)
 calls.add_to(app)
+sound.add_to(app)
 accounts.add_to(app)
 service.add_to(app)
 live.add_to(app)

@@ -1,4 +1,4 @@
-"""Commands that run calls without a telephone: simulate, replay and say."""
+"""Commands that run calls without a telephone: simulate, replay and centre."""
 
 import re
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowengine.cli.flows import AsJson, FlowFile
-from flowengine.cli.screen import MISSING, PROBLEMS, fail, read_bytes, say, say_json, write_text
+from flowengine.cli.screen import PROBLEMS, fail, read_bytes, say, say_json, write_text
 
 if TYPE_CHECKING:
     from flowengine.call.trace import Trace
@@ -20,7 +20,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(simulate)
     app.command()(replay)
     app.command()(centre)
-    app.command(name="say")(speak)
 
 
 def simulate(
@@ -173,35 +172,3 @@ def centre(
         say_json(result.to_json())
     else:
         say(report(result).rstrip())
-
-
-def speak(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The WAV file to write.")] = Path("said.wav"),
-    language: Annotated[str, typer.Option(help="Language tag, such as en-US or ja-JP.")] = "en-US",
-    voice: Annotated[str, typer.Option(help="A voice of the speech engine.")] = "",
-) -> None:
-    """Speak a text into a file exactly as a caller would hear it (8 kHz, mono).
-
-    Exit 2: the file cannot be written. 3: the text cannot be spoken on this machine.
-    """
-    import asyncio
-    import shutil
-    import tempfile
-
-    from recordings.errors import SoundError
-    from recordings.keys import say as say_key
-    from recordings.prompts import PromptLibrary
-    from recordings.speech import EspeakSpeech
-
-    with tempfile.TemporaryDirectory(prefix="flowengine-say-") as folder:
-        try:
-            prompts = PromptLibrary(Path(folder), EspeakSpeech())
-            rendered = asyncio.run(prompts.render(say_key(text, language, voice)))
-        except SoundError as error:
-            fail(str(error), MISSING)
-        try:
-            shutil.copyfile(rendered.path, out)
-        except OSError as error:
-            fail(f"{out}: cannot be written ({error.strerror})")
-    say(f"{out}: {rendered.duration_ms / 1000:.1f} s")

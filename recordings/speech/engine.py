@@ -59,6 +59,15 @@ class Offer:
     attribution: str
     """Whose voice it is, and under which licence."""
 
+    def speaks(self, language: str) -> bool:
+        """Whether a tag, or the same without its last parts, is among the languages."""
+        tag = language.lower()
+        while tag not in self.languages and self.languages:
+            tag, dash, _ = tag.rpartition("-")
+            if not dash:
+                return False
+        return True
+
 
 class Engine(Speech, Protocol):
     """One of the engines that `choice.Speeches` chooses from."""

@@ -20,7 +20,7 @@ SENTENCE_LIMIT: Final = 160
 _WORD: Final = r"0-9A-Za-zぁ-ゖァ-ヺー一-鿿々"
 _WEEKDAY: Final = "月火水木金土日"
 _READABLE: Final = re.compile(
-    r"[0-9A-Za-zΑ-Ωα-ωぁ-ゖゝ-ゟァ-ヺー-ヿ々〆〇㐀-䶿一-鿿豈-﫿\U00020000-\U000323af]"
+    r"[0-9A-Za-zΑ-Ωα-ωぁ-ゖゝ-ゟァ-ヺー-ヿ々〆〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U000323af]"
 )
 _SPOKEN_IN_ADDRESSES: Final = {
     "@": "アットマーク",

@@ -4,8 +4,8 @@ A process of its own, because Open JTalk is C code that meets any text an admin 
 not take the calls of the engine down, and its 300 MB of dictionaries are given back. The price is half a second a text.
 
 Argument: JSON with `path` (where Python finds its modules), `out` (the WAV file, or "" for the reading only), `speed`
-and `half_tone`. Standard input: a sentence a line. Standard output: JSON with the `kana` read, how many `moras`, and
-the words `unread` for which the dictionary has no sound; if there are any, nothing is spoken.
+and `half_tone`. Standard input: a sentence a line. Standard output: JSON with the `kana` of each sentence, how many
+`moras` there are, and the words `unread` for which the dictionary has no sound; if there are any, nothing is spoken.
 """
 
 import json
@@ -26,7 +26,7 @@ def main() -> None:
     read = [jtalk.run_frontend(line, predict_nani=False) for line in sys.stdin.read().splitlines()]
     words = [word for sentence in read for word in sentence]
     unread = [word["string"] for word in words if word["mora_size"] == 0 and _has_letters(word["string"])]
-    kana = "".join(word["pron"] for word in words).replace("’", "")
+    kana = ["".join(word["pron"] for word in sentence).replace("’", "") for sentence in read]
     moras = sum(word["mora_size"] for word in words)
     if order["out"] and moras and not unread:
         _speak(jtalk, read, order)
