@@ -75,7 +75,7 @@ class Absorbing(Holding):
 
     def _recorded(self, event: events.RecordingEnded) -> None:
         recording = self._things.get(event.recording)
-        if not isinstance(recording, Recording):
+        if not isinstance(recording, Recording) or not recording.begun:
             return
         self._drop(recording)
         recording.duration_ms = event.duration_ms
@@ -90,7 +90,7 @@ class Absorbing(Holding):
 
     def _room_answered(self, event: events.RoomReserved) -> None:
         recording = self._things.get(event.recording)
-        if not isinstance(recording, Recording) or recording.begun:
+        if not isinstance(recording, Recording) or recording.granted:
             return
         recording.granted = event.granted
         if not event.granted:
@@ -120,9 +120,11 @@ class Absorbing(Holding):
                 self.out.append(change(thing.id))
 
     def _warn(self, _event: events.CreditRunsOut) -> None:
-        """Tell the caller, over whatever is going on."""
-        if self.caller_leg.open and self.answered_at is not None:
-            self._play(self.manner.phrase("minute-left"))
+        """Tell the caller, over whatever is going on; who was never answered pays nothing and hears nothing."""
+        heard_already = self._warning is not None and self._warning.open
+        leaving = self.caller_leg.ours or not self.caller_leg.open
+        if self.answered_at is not None and not leaving and not heard_already:
+            self._warning = self._play(self.manner.phrase("minute-left"))
 
     def _offered(self, event: AgentsOffered) -> None:
         """Reserve whom we asked for; give back whom we do not want any more. The first answer counts."""
@@ -151,6 +153,8 @@ class Absorbing(Holding):
         match thing:
             case Bridge():
                 self._close(thing)
+            case Recording(begun=False):
+                self._close(thing)
             case Recording():
                 self._drop(thing)
                 self.out.append(commands.DiscardRecording(thing.id))
@@ -165,10 +169,14 @@ class Absorbing(Holding):
         if self.caller_leg.open:
             self.caller_left_at = self.now
         for thing in list(self._things.values()):
-            if isinstance(thing, Recording) and thing.begun:
-                self._keep(thing, 0)
-            if isinstance(thing, Leg | Playback | Recording | Bridge):
-                self._drop(thing)
+            match thing:
+                case Recording(begun=False):
+                    self._close(thing)
+                case Recording():
+                    self._drop(thing)
+                    self._keep(thing, 0)
+                case Leg() | Playback() | Bridge():
+                    self._drop(thing)
 
 
 _ABSORB: Final[dict[type, Callable[[Absorbing, Any], None]]] = {

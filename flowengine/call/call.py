@@ -75,6 +75,8 @@ class Call(Absorbing):
         The limit is set on the switch and here: the switch's own runs on received audio only, so a caller who
         sends none would never reach it. Keys pressed into the message are not for a later menu.
         """
+        if not message.ready:
+            return "ended"
         self._begin_recording(message, CALLER, silence_s=silence_s, end_on="#")
         timer = self._timer(message.limit_s)
         while message.open and timer.open:
@@ -180,7 +182,10 @@ class Call(Absorbing):
             await self.play(node.recording_notice.sound(self.manner))
 
     async def talk(self, agent: Leg, node: UserTransfer | GroupTransfer) -> None:
-        """Let caller and agent talk until the agent hangs up, recorded if the state says so and there is room."""
+        """Let caller and agent talk until the agent hangs up, recorded if the state says so and there is room.
+
+        A recording that is paused before it began begins when it is resumed.
+        """
         self.answer()
         self.talked_to.append(agent.user)
         bridge = self._own(Bridge(self._id("bridge")))
@@ -192,6 +197,6 @@ class Call(Absorbing):
         recording = self._room("talk", user=agent.user) if node.record else None
         sides = (CALLER, agent.id) if node.recording_sides == "apart" else ()
         while agent.open and bridge.open:
-            if recording is not None and recording.granted and not recording.begun:
+            if recording is not None and recording.ready and not self._paused:
                 self._begin_recording(recording, bridge.id, sides=sides)
             await next_event()

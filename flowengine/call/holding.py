@@ -47,6 +47,8 @@ class Holding:
         self._answering = False
         self._ringing = False
         self._paused = False
+        self._warning: Playback | None = None
+        """Tells of the end of the credit, over whatever else is heard and across states."""
         self._caller_name = ""
         self._keys: deque[str] = deque()
         self._things: dict[str, Thing] = {CALLER: self.caller_leg}
@@ -64,9 +66,9 @@ class Holding:
         self.number, self.caller, self._caller_name = event.number, event.caller, event.caller_name
 
     def close_open(self) -> None:
-        """Close whatever a state left open, the newest first. The caller's leg stays."""
+        """Close whatever a state left open, the newest first. The caller's leg and a warning it hears stay."""
         for thing in reversed(list(self._things.values())):
-            if thing is not self.caller_leg:
+            if thing is not self.caller_leg and thing is not self._warning:
                 self._close(thing)
         self._stop_ringing()
         self._paused = False
@@ -74,7 +76,9 @@ class Holding:
             self._release(user, "answered" if answered else "cancelled")
 
     def hang_up(self, cause: int) -> None:
-        """End the caller's leg, unless it is gone."""
+        """End the caller's leg, unless it is gone, and a warning it hears."""
+        if self._warning:
+            self._close(self._warning)
         if self.caller_leg.open:
             self._hang_up(self.caller_leg, cause)
 
@@ -146,8 +150,6 @@ class Holding:
     ) -> None:
         recording.begun = True
         self.out.append(commands.Record(recording.id, on, recording.limit_s, silence_s, end_on, sides))
-        if self._paused and recording.purpose == "talk":
-            self.out.append(commands.PauseRecord(recording.id))
 
     def _dial(self, user: str, endpoint: str, within_s: float) -> Leg:
         leg = self._own(Leg(self._id("leg"), user))

@@ -84,6 +84,11 @@ class Recording(Thing):
         self.ran_out = False
         self.duration_ms = 0
 
+    @property
+    def ready(self) -> bool:
+        """There is room for it, and nothing of it has been recorded yet."""
+        return self.open and self.granted and not self.begun
+
 
 class Bridge(Thing):
     """Two legs that hear each other."""

@@ -2,8 +2,8 @@
 
 It is shown every event and what the machine said to it. It knows what was opened, what the world reported gone and
 what may still be asked for, and fails at the step that breaks a rule: a thing opened twice, a command about something
-never opened or already gone, two sounds at once, an agent dialled who was not reserved or released twice. At the end
-of the call it wants to see everything closed.
+never opened or already gone, two sounds at once, an agent dialled who was not reserved or released twice, a recording
+without room. At the end of the call it wants to see everything closed, and all room used or given back.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Audit:
 
     def __init__(self) -> None:
         self.kind: dict[str, str] = {}
-        """Everything ever opened, by id: leg, play, record, bridge, timer, ask, line."""
+        """Everything ever opened, by id: leg, play, room (of a recording to come), record, bridge, timer, ask, line."""
         self.open: dict[str, str] = {}
         """What the world has not reported gone and we have not closed."""
         self.told: set[str] = set()
@@ -27,8 +27,14 @@ class Audit:
         self.due: dict[str, int] = {}
         self.reserved: dict[str, bool] = {}
         """Agents the desk holds for this call, and whether they answered."""
+        self.room: dict[str, str] = {}
+        """Recordings room was asked for, and what came of it: asked, granted, refused, released, kept, discarded."""
+        self.talks: dict[str, bool] = {}
+        """Running recordings of talks, and whether they are paused."""
+        self.warning = ""
+        """The sound that tells the caller of the end of the credit, which goes over any other."""
         self.to_settle: set[str] = set()
-        """Recordings that ended well and must be kept or discarded in the same step."""
+        """Recordings that ended and must be kept or discarded in the same step."""
         self.owed: list[str] = []
         """Agents offered too late, to be released in the same step."""
         self.devices: set[str] = set()
@@ -49,7 +55,7 @@ class Audit:
         self.now = max(self.now, event.at)
         self.happened(event)
         for command in said:
-            self.asked(command, done=done)
+            self.asked(command, event, done=done)
         assert not self.to_settle, f"recordings neither kept nor discarded: {self.to_settle}"
         assert not self.owed, f"offered too late and not released: {self.owed}"
         if done:
@@ -61,6 +67,8 @@ class Audit:
         unclosed = [id for id in self.open if id not in self.told and id not in self.left and id not in asks]
         assert not unclosed, f"left open: {unclosed}"
         assert not self.reserved, f"agents not released: {sorted(self.reserved)}"
+        held = [id for id, became in self.room.items() if became in ("asked", "granted")]
+        assert not held, f"room neither used nor given back: {held}"
 
     def happened(self, event: Event) -> None:
         match event:
@@ -73,9 +81,13 @@ class Audit:
                 self._gone(id, "play")
             case events.TimerFired(timer=id):
                 self._gone(id, "timer")
-            case events.RecordingEnded(recording=id, ok=ok):
-                if self._gone(id, "record") and ok:
-                    self.to_settle.add(id)
+            case events.RecordingEnded(recording=id):
+                self._record_ends(id)
+            case events.RoomReserved(recording=id, granted=granted):
+                if self.room.get(id) == "asked":
+                    self.room[id] = "granted" if granted else "refused"
+                    if not granted:
+                        self._gone(id, "room")
             case events.AgentsOffered(request=id):
                 self._offered(event)
             case events.LineFull(request=id):
@@ -85,24 +97,29 @@ class Audit:
                 if self.open.get(id) == "line":
                     self.joined.add(id)
             case events.CommandFailed(id=id):
-                if self.open.get(id) in ("play", "record", "ask", "line") and id not in self.left:
+                self._record_ends(id)
+                if self.open.get(id) in ("play", "ask", "line") and id not in self.left:
                     self._gone(id, self.open[id])
             case events.CallKilled(reason="switch_lost"):
                 for id, kind in list(self.open.items()):
-                    if kind in ("leg", "play", "record", "bridge"):
+                    if kind in ("leg", "play", "bridge"):
                         self._gone(id, kind)
+                    self._record_ends(id)
             case (
                 events.LegRinging()
                 | events.LegAnswered()
                 | events.DigitPressed()
                 | events.LineMoved()
+                | events.RoomRanOut()
+                | events.PauseAsked()
+                | events.CreditRunsOut()
                 | events.CallKilled()
             ):
                 pass
             case _:
                 assert_never(event)
 
-    def asked(self, command: Command, *, done: bool) -> None:
+    def asked(self, command: Command, event: Event, *, done: bool) -> None:
         match command:
             case commands.Answer(leg=leg):
                 assert leg == CALLER
@@ -132,14 +149,41 @@ class Audit:
             case commands.Play(playback=id, leg=leg):
                 assert leg == CALLER
                 self._is_open(CALLER, "leg")
-                assert not self.of_kind("play"), "two sounds at once"
+                if isinstance(event, events.CreditRunsOut):
+                    assert self.warning not in self.open, "warned twice at once"
+                    assert CALLER not in self.told, "warned into the hang-up"
+                    self.warning = id
+                else:
+                    assert not set(self.of_kind("play")) - {self.warning}, "two sounds at once"
                 self._opens(id, "play")
             case commands.StopPlay(playback=id):
                 self._closes(id, "play")
-            case commands.Record(recording=id, on=on):
+            case commands.ReserveRoom(recording=id):
+                self._opens(id, "room")
+                self.room[id] = "asked"
+            case commands.ReleaseRoom(recording=id):
+                self._closes(id, "room")
+                assert self.room[id] in ("asked", "granted")
+                self.room[id] = "released"
+            case commands.Record(recording=id, on=on, sides=sides):
                 assert on in self.open, f"recording of {on}, which is not there"
                 assert self.open[on] in ("leg", "bridge")
-                self._opens(id, "record")
+                assert not set(sides) - set(self.of_kind("leg")), f"sides {sides} are not there"
+                self._is_open(id, "room")
+                assert self.room[id] == "granted", f"{id} begun, and its room is {self.room[id]}"
+                self.kind[id] = self.open[id] = "record"
+                if self.open[on] == "bridge":
+                    self.talks[id] = False
+            case commands.PauseRecord(recording=id):
+                self._is_open(id, "record")
+                assert self.talks[id] is False, f"{id} paused twice"
+                assert id not in self.told, f"{id} paused after its stop"
+                self.talks[id] = True
+            case commands.ResumeRecord(recording=id):
+                self._is_open(id, "record")
+                assert self.talks[id] is True, f"{id} resumed without a pause"
+                assert id not in self.told, f"{id} resumed after its stop"
+                self.talks[id] = False
             case commands.StopRecord(recording=id):
                 self._is_open(id, "record")
                 assert id not in self.told, f"{id} stopped twice"
@@ -175,12 +219,20 @@ class Audit:
                 self._released(user, outcome)
             case commands.KeepRecording(recording=id):
                 assert id in self.to_settle or (done and id in self.told), f"{id} kept out of turn"
+                assert self.room[id] == "granted"
                 self.to_settle.discard(id)
+                self.room[id] = "kept"
             case commands.DiscardRecording(recording=id):
-                assert id in self.to_settle, f"{id} discarded, but it did not end now and well"
+                assert id in self.to_settle, f"{id} discarded, but it did not end now"
+                assert self.room[id] == "granted"
                 self.to_settle.remove(id)
+                self.room[id] = "discarded"
             case _:
                 assert_never(command)
+
+    def _record_ends(self, id: str) -> None:
+        if self._gone(id, "record"):
+            self.to_settle.add(id)
 
     def _offered(self, event: events.AgentsOffered) -> None:
         """Only the first answer counts; whom we did not ask for any more, we must give back."""

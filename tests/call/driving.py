@@ -3,7 +3,8 @@
 No mocks and no event loop: every word feeds one event (or a few) into a real machine, with time as a number. Each
 step is audited, so every test that drives a call also tests that it keeps its books. With `responsive` (the default)
 a switch stands behind the call which confirms at once whatever it was asked for; without, nothing is confirmed
-until the test says so.
+until the test says so. A storage plan stands behind it, too, with `room` for every recording, with none, or (`None`)
+without an answer until the test gives one.
 """
 
 from typing import Self, TypeVar
@@ -43,9 +44,9 @@ def announcement(text: str, to: str | None = None) -> Announcement:
     return Announcement(prompt=say(text), connections={"next": to} if to else {})
 
 
-def drive(of: Flow, *, responsive: bool = True) -> "Driven":
+def drive(of: Flow, *, responsive: bool = True, room: bool | None = True) -> "Driven":
     """A call of this flow that has not begun."""
-    return Driven(of, responsive=responsive)
+    return Driven(of, responsive=responsive, room=room)
 
 
 def agent(name: str, devices: int = 1) -> Agent:
@@ -62,10 +63,11 @@ class Driven:
         journal: the events fed so far; `digests`: what each led to.
     """
 
-    def __init__(self, of: Flow, *, responsive: bool) -> None:
+    def __init__(self, of: Flow, *, responsive: bool, room: bool | None) -> None:
         self.machine = CallMachine(of)
         self.audit = Audit()
         self.responsive = responsive
+        self.room = room
         self.now: Instant = T0
         self.said: list[Command] = []
         self.all_said: list[Command] = []
@@ -95,10 +97,11 @@ class Driven:
         self.all_said += said
         for command in said:
             self._note(command)
-        if self.responsive:
-            for command in said:
-                if (confirmed := self.confirmation(command)) is not None:
-                    self.feed(confirmed)
+        for command in said:
+            asks_plan = isinstance(command, commands.ReserveRoom)
+            answers = self.room is not None if asks_plan else self.responsive
+            if answers and (confirmed := self.confirmation(command)) is not None:
+                self.feed(confirmed)
         return said
 
     def happens(self, event: Event) -> Self:
@@ -122,8 +125,8 @@ class Driven:
         return self
 
     def prompt_ends(self, *, ok: bool = True) -> Self:
-        """The sound being played comes to its end."""
-        [playing] = self.audit.of_kind("play")
+        """The sound being played comes to its end; a warning of the end of the credit goes on."""
+        [playing] = set(self.audit.of_kind("play")) - {self.audit.warning}
         return self.happens(events.PlaybackEnded(self.now, playing, ok))
 
     def waits(self, seconds: float) -> Self:
@@ -173,6 +176,23 @@ class Driven:
         [recording] = self.audit.of_kind("record")
         return self.happens(events.RecordingEnded(self.now, recording, duration_ms, ok, talking_ms))
 
+    def room_is(self, granted: bool) -> Self:
+        """The storage plan answers the open question for room."""
+        [recording] = self.audit.of_kind("room")
+        return self.happens(events.RoomReserved(self.now, recording, granted))
+
+    def room_runs_out(self) -> Self:
+        """The storage plan is used up while this is recorded."""
+        [recording] = self.audit.of_kind("record")
+        return self.happens(events.RoomRanOut(self.now, recording))
+
+    def pause(self, paused: bool = True) -> Self:
+        """Somebody wants the recording paused, or not any more."""
+        return self.happens(events.PauseAsked(self.now, paused))
+
+    def credit_runs_out(self, left_s: int = 60) -> Self:
+        return self.happens(events.CreditRunsOut(self.now, left_s))
+
     def fails(self, id: str) -> Self:
         return self.happens(events.CommandFailed(self.now, id, "no such thing"))
 
@@ -188,6 +208,8 @@ class Driven:
             case commands.StopRecord(recording=id) if id in self.audit.open:
                 lasted = (self.now - self.recording_since[id]) // 1000
                 return events.RecordingEnded(self.now, id, lasted)
+            case commands.ReserveRoom(recording=id) if self.audit.room[id] == "asked":
+                return events.RoomReserved(self.now, id, self.room is not False)
             case _:
                 return None
 
@@ -202,8 +224,13 @@ class Driven:
 
     @property
     def playing(self) -> str | None:
-        """The sound key the caller hears now."""
-        return next((self.sound[id] for id in self.audit.of_kind("play")), None)
+        """The sound key the caller hears now, besides a warning of the end of the credit."""
+        return next((self.sound[id] for id in self.audit.of_kind("play") if id != self.audit.warning), None)
+
+    @property
+    def warned(self) -> bool:
+        """The caller is being told that the credit ends."""
+        return self.audit.warning in self.audit.open
 
     @property
     def phones(self) -> list[str]:

@@ -37,6 +37,14 @@ DIRECT_LINE: Final[Flow] = flow(
     boss=UserTransfer(user="hanako", ring_timeout_s=25.0, record=True, queue=LINE, connections=TO_BOX),
     box=Voicemail(prompt=say("Leave a message."), beep=False),
 )
+RECORDED_LINE: Final[Flow] = flow(
+    boss=UserTransfer(
+        user="hanako",
+        record=True,
+        recording_sides="apart",
+        recording_notice=say("This call is recorded."),
+    )
+)
 AKI, BEN, CHIE = agent("aki"), agent("ben", 2), agent("chie")
 
 
@@ -112,6 +120,21 @@ def late_repeated_and_from_the_past() -> Driven:
     return call.recorded(3_000).hangs_up().hangs_up()
 
 
+def no_room_for_a_message() -> Driven:
+    """The storage plan is used up before the caller can speak; a second answer of the plan changes nothing."""
+    call = drive(MAIN_LINE, room=None).arrives().prompt_ends().waits(5).waits(0.1).room_is(False)
+    call.happens(events.RoomReserved(call.now, "rec-3", True))
+    return call.prompt_ends().prompt_ends()
+
+
+def a_talk_paused_cut_and_short_of_credit() -> Driven:
+    """Told of the recording, kept with its sides apart, paused twice, cut by the plan, and the credit ends."""
+    call = drive(RECORDED_LINE, room=None).arrives().waits(3).prompt_ends().offered(agent("hanako"))
+    call.rings("hanako").waits(4).pause().picks_up("hanako").waits(0.1).room_is(True).waits(2).pause(False)
+    call.waits(30).pause().waits(10).pause(False).pause(False).waits(20).room_runs_out().waits(40)
+    return call.credit_runs_out().waits(2).credit_runs_out().waits(58).ends("hanako", NORMAL).waits(0.2)
+
+
 HISTORIES: Final[tuple[Callable[[], Driven], ...]] = (
     keys_in_one_breath_to_a_recorded_talk,
     one_by_one_to_a_message,
@@ -124,6 +147,8 @@ HISTORIES: Final[tuple[Callable[[], Driven], ...]] = (
     no_credit_in_a_talk,
     a_lost_switch,
     late_repeated_and_from_the_past,
+    no_room_for_a_message,
+    a_talk_paused_cut_and_short_of_credit,
 )
 
 

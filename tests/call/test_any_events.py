@@ -19,9 +19,12 @@ from tests.flow.strategies import any_flows, valid_flows
 ENDINGS = ("caller", "operator", "no_credit", "shutdown", "switch_lost")
 
 
-def live(flow: Flow, happenings: bytes, *, responsive: bool) -> Driven:
+ROOM = st.sampled_from([True, False, None])
+
+
+def live(flow: Flow, happenings: bytes, *, responsive: bool, room: bool | None = True) -> Driven:
     """A call that has seen all this weather."""
-    return befall(drive(flow, responsive=responsive).arrives(), happenings)
+    return befall(drive(flow, responsive=responsive, room=room).arrives(), happenings)
 
 
 def end(call: Driven, ending: str) -> None:
@@ -37,6 +40,7 @@ def assert_told_to_end(call: Driven) -> None:
     """In the very step of the end everything is closed, or told to end; one timer waits for the confirmations."""
     audit = call.audit
     assert not audit.of_kind("play")
+    assert not audit.of_kind("room")
     assert not audit.of_kind("bridge")
     assert set(audit.of_kind("leg")) | set(audit.of_kind("record")) <= audit.told
     assert set(audit.of_kind("line")) <= audit.left
@@ -61,11 +65,11 @@ def assert_over(call: Driven) -> None:
 
 
 @thorough
-@given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS))
+@given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS), room=ROOM)
 def test_ends_at_once_with_a_switch_that_does_as_it_is_told(
-    flow: Flow, happenings: bytes, ending: str
+    flow: Flow, happenings: bytes, ending: str, room: bool | None
 ) -> None:
-    call = live(flow, happenings, responsive=True)
+    call = live(flow, happenings, responsive=True, room=room)
     end(call, ending)
     for ask in call.audit.of_kind("ask"):
         call.feed(events.AgentsOffered(call.now, ask))
@@ -73,11 +77,11 @@ def test_ends_at_once_with_a_switch_that_does_as_it_is_told(
 
 
 @thorough
-@given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS))
+@given(flow=flows(), happenings=weather(), ending=st.sampled_from(ENDINGS), room=ROOM)
 def test_ends_after_the_settle_time_with_a_switch_that_confirms_nothing(
-    flow: Flow, happenings: bytes, ending: str
+    flow: Flow, happenings: bytes, ending: str, room: bool | None
 ) -> None:
-    call = live(flow, happenings, responsive=False)
+    call = live(flow, happenings, responsive=False, room=room)
     end(call, ending)
     assert_told_to_end(call)
     ended = call.now
@@ -88,11 +92,11 @@ def test_ends_after_the_settle_time_with_a_switch_that_confirms_nothing(
 
 
 @thorough
-@given(flow=flows(), happenings=weather(), responsive=st.booleans())
+@given(flow=flows(), happenings=weather(), responsive=st.booleans(), room=ROOM)
 def test_an_event_that_comes_twice_says_nothing_the_second_time(
-    flow: Flow, happenings: bytes, responsive: bool
+    flow: Flow, happenings: bytes, responsive: bool, room: bool | None
 ) -> None:
-    call = drive(flow, responsive=responsive).arrives()
+    call = drive(flow, responsive=responsive, room=room).arrives()
 
     def again() -> None:
         if not isinstance(call.journal[-1], events.DigitPressed):
@@ -140,6 +144,8 @@ def test_strangers_change_nothing(flow: Flow, happenings: bytes) -> None:
         events.DigitPressed(T0, "leg-99", "1"),
         events.PlaybackEnded(T0, "play-99"),
         events.RecordingEnded(T0, "rec-99", 5_000),
+        events.RoomReserved(T0, "rec-99", granted=True),
+        events.RoomRanOut(T0, "rec-99"),
         events.TimerFired(T0, "timer-99"),
         events.LineFull(T0, "line-99"),
         events.LineJoined(T0, "line-99", 1),

@@ -17,22 +17,26 @@ def test_what_a_careless_state_leaves_open_is_closed_before_the_next_begins(
 ) -> None:
     async def careless(call: Call, node: object) -> str:
         call.answer()
+        message = await call.room_for_message(60)
+        assert message is not None
         offer = await call.offer("group", "sales")
         await call.ring(offer.agents, 20)
         call._play("tone:long")
         call._timer(60)
-        call._recording("voicemail", CALLER)
+        call._begin_recording(message, CALLER)
+        call._room("talk")
         return "timeout"
 
     monkeypatch.setitem(STATES, "group_transfer", careless)
     of = flow(ring=GroupTransfer(group="sales", connections={"timeout": "b"}), b=announcement("B"))
     call = drive(of, responsive=False).arrives().answered().offered(agent("aki")).rings("aki").picks_up("aki")
     said = [type(each) for each in call.said]
-    assert said[said.index(commands.Record) + 1 :] == [
-        commands.StopRecord,
+    assert said[said.index(commands.ReserveRoom) + 1 :] == [
+        commands.ReleaseRoom,
         commands.CancelTimer,
         commands.StopPlay,
         commands.HangUp,
+        commands.StopRecord,
         commands.AgentReleased,
         commands.Play,
     ]
@@ -52,8 +56,10 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             call._play("tone:long")
             call._timer(60)
         if "talk" in opens:
+            message = await call.room_for_message(60)
+            assert message is not None
+            call._begin_recording(message, CALLER)
             offer = await call.offer("group", "sales")
-            call._recording("talk", CALLER, user="aki")
             await call.ring(offer.agents, 20)
         raise LookupError("a bug")
 

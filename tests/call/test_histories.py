@@ -25,7 +25,9 @@ RECORDS = {
     "a-full-line-and-a-short-message": "missed boss:busy box: | |",
     "the-caller-gives-up-while-three-telephones-ring": "abandoned menu:1 sales: | |",
     "no-credit-in-a-talk": "answered boss: | hanako | talk 59900",
-    "a-lost-switch": "answered boss: | hanako |",
+    "a-lost-switch": "answered boss: | hanako | talk 0",
+    "no-room-for-a-message": "self_served menu:timeout box:timeout thanks:next | |",
+    "a-talk-paused-cut-and-short-of-credit": "answered boss:answered | hanako | talk 60000",
     "late-repeated-and-from-the-past": "answered boss:answered | hanako | talk 3000",
 }
 """How each call shows in the history: disposition, path, agents, recordings."""

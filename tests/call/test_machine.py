@@ -54,7 +54,14 @@ def test_an_answered_caller_hears_goodbye_at_an_open_exit() -> None:
 def test_a_flow_has_a_goodbye_of_its_own() -> None:
     of = with_goodbye(flow(menu=Ivr(prompt=say("Menu"))), "Bye")
     assert drive(of).arrives().prompt_ends().waits(5).playing == spoken("Bye")
-    assert standard_sounds(of) == ("tone:beep", "builtin:hold-music", spoken("Bye"), "builtin:apology:en-US")
+    assert standard_sounds(of) == (
+        "tone:beep",
+        "builtin:hold-music",
+        spoken("Bye"),
+        "builtin:apology:en-US",
+        "builtin:mailbox-full:en-US",
+        "builtin:minute-left:en-US",
+    )
 
 
 def test_goodbye_speaks_the_language_of_the_flow() -> None:
@@ -140,8 +147,9 @@ def test_a_killed_call_ends_now_whatever_it_is_doing(moment: str, reason: Reason
 
 
 def test_a_lost_switch_is_asked_for_nothing_any_more() -> None:
+    """Its recording is not: the file may be there when the switch is back."""
     call = moments()["talking"].happens(events.CallKilled(0, "switch_lost"))
-    assert [type(each) for each in call.said] == [commands.AgentReleased]
+    assert [type(each) for each in call.said] == [commands.KeepRecording, commands.AgentReleased]
     assert call.machine.record().disposition == "answered"
 
 

@@ -38,6 +38,14 @@ def _recorded(call: Driven, id: str, how: int) -> Event:
     return events.RecordingEnded(call.now, id, how * 100, how % 8 != 7, talking_ms)
 
 
+def _room(call: Driven, id: str, how: int) -> Event:
+    return events.RoomReserved(call.now, id, how % 4 != 3)
+
+
+def _no_more_room(call: Driven, id: str, how: int) -> Event:
+    return events.RoomRanOut(call.now, id)
+
+
 def _failed(call: Driven, id: str, how: int) -> Event:
     return events.CommandFailed(call.now, id, "no")
 
@@ -50,7 +58,8 @@ _HAPPENS_TO: Final[dict[str, tuple[_Make, ...]]] = {
         lambda call, id, how: events.DigitPressed(call.now, id, _KEYS[how % len(_KEYS)]),
     ),
     "play": (lambda call, id, how: events.PlaybackEnded(call.now, id, how % 8 != 7), _failed),
-    "record": (_recorded, _failed),
+    "room": (_room, _room, _room, _no_more_room, _recorded, _failed),
+    "record": (_recorded, _failed, _no_more_room, _room),
     "timer": (lambda call, id, how: events.TimerFired(call.now, id),),
     "bridge": (_failed,),
     "ask": (_offer, _offer, _offer, _failed),
@@ -94,6 +103,10 @@ def _event(call: Driven, what: int, which: int, how: int, owed: list[Command]) -
         return _confirmed(call, owed)
     if what < 29:
         return call.journal[-1 - which % len(call.journal)]
+    if what == 29:
+        return events.CreditRunsOut(call.now, how)
+    if what == 30:
+        return events.PauseAsked(call.now, how % 2 == 0)
     return _astray(call, which, how)
 
 

@@ -107,10 +107,10 @@ def test_under_a_second_of_sound_is_thrown_away(duration_ms: int, talking_ms: in
     assert bool(call.machine.record().recordings) is kept
 
 
-def test_a_recording_that_failed_is_neither_kept_nor_discarded() -> None:
+def test_a_recording_that_failed_is_thrown_away_with_its_room() -> None:
     call = recording().recorded(5_000, ok=False)
     assert not call.all_of(commands.KeepRecording)
-    assert not call.all_of(commands.DiscardRecording)
+    assert len(call.all_of(commands.DiscardRecording)) == 1
     assert call.machine.record().faults == ("box: recording failed",)
 
 
@@ -118,6 +118,7 @@ def test_a_recording_the_switch_refused_ends_the_state() -> None:
     call = recording()
     [record] = call.all_of(commands.Record)
     call.fails(record.recording)
+    assert call.just(commands.DiscardRecording) == [commands.DiscardRecording(record.recording)]
     assert call.path == [("box", "recorded")]
     assert call.all_of(commands.CancelTimer)
 
