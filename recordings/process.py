@@ -2,10 +2,11 @@
 
 Input and output go through files instead of pipes, so that neither a chatty program nor a grandchild that
 keeps a pipe open can hold us up. The program leads its own process group, and the whole group is stopped at
-the time limit.
+the time limit. A program that reads what strangers sent may be held to a lead besides: work, memory, output.
 """
 
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -31,10 +32,28 @@ class Finished:
     complaint: str
 
 
-def run(argv: Sequence[str], *, seconds: float, mend: str, text: str = "") -> Finished:
-    """Run `argv` with `text` on its standard input, for at most `seconds`.
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What a program may use, enforced by the kernel (setrlimit); it runs behind everything else, too (nice)."""
 
-    Raises `ToolMissing` (with `mend`) when it cannot be started, `ToolFailed` when the time is up.
+    cpu_s: int
+    memory_bytes: int
+    """Private memory; the code of the program and of its libraries, which all processes share, is not counted."""
+    file_bytes: int
+    """The largest file it may write."""
+
+
+NICENESS: Final = 10
+"""Calls go first."""
+
+
+def run(
+    argv: Sequence[str], *, seconds: float, mend: str, text: str = "", lead: Lead | None = None
+) -> Finished:
+    """Run `argv` with `text` on its standard input, for at most `seconds`, and within `lead`.
+
+    Raises `ToolMissing` (with `mend`) when it cannot be started, `ToolFailed` when the time is up. A program that
+    goes beyond its lead is killed by a signal or fails by itself: its exit code is not 0.
     """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {"LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -48,6 +67,8 @@ def run(argv: Sequence[str], *, seconds: float, mend: str, text: str = "") -> Fi
             raise ToolMissing(argv[0], f"it cannot be started ({error.strerror})", mend) from error
         with process:
             try:
+                if lead is not None:
+                    _hold(process.pid, lead)
                 code = process.wait(timeout=seconds)
             except subprocess.TimeoutExpired as error:
                 reason = f"it did not finish within {seconds:g} s and was stopped"
@@ -62,3 +83,20 @@ def run(argv: Sequence[str], *, seconds: float, mend: str, text: str = "") -> Fi
         err.seek(max(0, size - COMPLAINT_LIMIT_BYTES))
         complaint = err.read()
     return Finished(code, output.decode("utf-8", "replace"), complaint.decode("utf-8", "replace").strip())
+
+
+def _hold(pid: int, lead: Lead) -> None:
+    """Limit a program that has just been started: it has hardly loaded its libraries by then.
+
+    Done from outside, because code between fork and exec is not safe in a process with threads.
+    """
+    limits = {
+        resource.RLIMIT_CPU: lead.cpu_s,
+        resource.RLIMIT_DATA: lead.memory_bytes,
+        resource.RLIMIT_FSIZE: lead.file_bytes,
+        resource.RLIMIT_CORE: 0,
+    }
+    with suppress(ProcessLookupError):  # It has ended already.
+        for limit, amount in limits.items():
+            resource.prlimit(pid, limit, (amount, amount))
+        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)

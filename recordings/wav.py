@@ -41,6 +41,8 @@ class Header:
     declared_bytes: int
     bytes_there: int
     """From the start of the sound to the end of the file."""
+    riff_bytes: int
+    """What the header gives for all of the file, behind its first eight bytes."""
 
     @property
     def pcm(self) -> bool:
@@ -64,21 +66,29 @@ def whole(path: Path) -> Header:
     Raises `NoSound` when it is empty, `BadAudio` when it is not WAV, impossible, cut off or not closed.
     """
     with path.open("rb") as file:
-        header = _parse(file, path.name)
-        followed = _followed_by_chunks(file, header)
+        return judged(file, path.name)
+
+
+def judged(file: BinaryIO, name: str) -> Header:
+    """`whole` of an open file, which is spoken of by `name`."""
+    header = _parse(file, name)
+    followed = _followed_by_chunks(file, header, name)
     declared, there = header.declared_bytes, header.bytes_there
     if declared == 0 and followed:
-        raise NoSound(path.name, "it holds no sound", "record or export it again")
+        raise NoSound(name, "it holds no sound", "record or export it again")
     if declared in (0, LENGTH_UNKNOWN):
         reason = f"its header was never completed: {there} bytes of sound under a length of {declared}"
-        raise BadAudio(path.name, reason, "save it to a file, not through a pipe, and let the program finish")
+        raise BadAudio(name, reason, "save it to a file, not through a pipe, and let the program finish")
     if declared > there:
-        raise BadAudio(path.name, f"it breaks off: {declared} bytes promised, {there} there", EXPORT_AGAIN)
+        raise BadAudio(name, f"it breaks off: {declared} bytes promised, {there} there", EXPORT_AGAIN)
     if not followed:
         reason = f"its header gives {declared} bytes of sound, but {there} follow it"
-        raise BadAudio(path.name, reason, EXPORT_AGAIN)
+        raise BadAudio(name, reason, EXPORT_AGAIN)
     if header.frames == 0:
-        raise NoSound(path.name, "it holds no sound", "record or export it again")
+        raise NoSound(name, "it holds no sound", "record or export it again")
+    if header.riff_bytes != LENGTH_UNKNOWN and header.riff_bytes > header.data_at + there + STRAY_BYTES:
+        reason = f"it breaks off: {header.riff_bytes} bytes promised in all, {header.data_at + there} there"
+        raise BadAudio(name, reason, EXPORT_AGAIN)
     return header
 
 
@@ -118,7 +128,7 @@ def repair(path: Path) -> bool:
         sound = header.bytes_there - header.bytes_there % header.frame_bytes
         if header.declared_bytes not in (0, LENGTH_UNKNOWN) or not sound:
             return False
-        if header.declared_bytes == 0 and _followed_by_chunks(file, header):
+        if header.declared_bytes == 0 and _followed_by_chunks(file, header, path.name):
             return False
         end = header.data_at + sound
         file.truncate(end)
@@ -164,14 +174,17 @@ def _parse(file: BinaryIO, name: str) -> Header:
         if kind == b"data":
             if form is None:
                 raise BadAudio(name, "the sound comes before its description", EXPORT_AGAIN)
-            return _described(form, name, at + 8, length, size)
+            riff = int.from_bytes(top[4:8], "little")
+            return _described(form, name, at + 8, length, size, riff)
         if kind == b"fmt ":
             form = file.read(min(length, 40))
         at += 8 + length + length % 2
+    else:
+        raise _shredded(name)
     raise BadAudio(name, "it has a WAV header but no sound data in it", EXPORT_AGAIN)
 
 
-def _described(form: bytes, name: str, data_at: int, declared: int, size: int) -> Header:
+def _described(form: bytes, name: str, data_at: int, declared: int, size: int, riff: int) -> Header:
     if len(form) < 16:
         raise BadAudio(name, "the description of its sound is cut short", EXPORT_AGAIN)
     codec, channels, rate, _, frame, bits = struct.unpack("<HHIIHH", form[:16])
@@ -188,10 +201,10 @@ def _described(form: bytes, name: str, data_at: int, declared: int, size: int) -
     ):
         reason = f"its header contradicts itself: {channels} channels of {bits} bits in {frame} bytes"
         raise BadAudio(name, reason, EXPORT_AGAIN)
-    return Header(codec, channels, rate, bits, frame, data_at, declared, max(0, size - data_at))
+    return Header(codec, channels, rate, bits, frame, data_at, declared, max(0, size - data_at), riff)
 
 
-def _followed_by_chunks(file: BinaryIO, header: Header) -> bool:
+def _followed_by_chunks(file: BinaryIO, header: Header, name: str) -> bool:
     """Whether nothing but further chunks (or a few stray bytes) comes after the declared sound."""
     at = header.data_at + header.declared_bytes + header.declared_bytes % 2
     end = header.data_at + header.bytes_there
@@ -204,4 +217,10 @@ def _followed_by_chunks(file: BinaryIO, header: Header) -> bool:
         if not (start[:4].isascii() and start[:4].decode().isprintable()) or length > end - at - 8:
             break
         at += 8 + length + length % 2
+    else:
+        raise _shredded(name)
     return header.declared_bytes > 0 and end - at <= STRAY_BYTES
+
+
+def _shredded(name: str) -> BadAudio:
+    return BadAudio(name, f"it is cut into more than {MAX_CHUNKS} chunks", EXPORT_AGAIN)
