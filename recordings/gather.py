@@ -6,7 +6,7 @@ No file stays open between two pieces: whoever is cut off leaves a name that can
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -32,24 +32,29 @@ async def gather(
     """
     size = 0
     waiting = bytearray()
-    while True:
-        try:
-            async with asyncio.timeout(PIECE_S):
-                piece = await anext(data)
-        except StopAsyncIteration:
-            break
-        except TimeoutError as error:
-            reason = f"nothing of it came for {PIECE_S:g} s"
-            raise RecordingRefused(recording_id, reason, "fetch it again from the switch") from error
-        size += len(piece)
-        _within_limit(size, recording_id)
-        waiting += piece
-        if len(waiting) >= WRITE_BYTES:
+    try:
+        while (piece := await _next(data, recording_id)) is not None:
+            size += len(piece)
+            _within_limit(size, recording_id)
+            waiting += piece
+            if len(waiting) >= WRITE_BYTES:
+                await write(bytes(waiting))
+                waiting.clear()
+        if waiting:
             await write(bytes(waiting))
-            waiting.clear()
-    if waiting:
-        await write(bytes(waiting))
+    finally:
+        if isinstance(data, AsyncGenerator):
+            await data.aclose()  # a connection to the switch may hang on it
     return size
+
+
+async def _next(data: AsyncIterator[bytes], recording_id: str) -> bytes | None:
+    try:
+        async with asyncio.timeout(PIECE_S):
+            return await anext(data, None)
+    except TimeoutError as error:
+        reason = f"nothing of it came for {PIECE_S:g} s"
+        raise RecordingRefused(recording_id, reason, "fetch it again from the switch") from error
 
 
 def append(part: Path, recording_id: str, address: str, piece: bytes) -> None:
