@@ -106,4 +106,4 @@ async def waited(future: "Future[T]", name: str, address: str, seconds: float) -
         async with asyncio.timeout(seconds):
             return await asyncio.wrap_future(future)
     except TimeoutError as error:
-        raise LibraryUnavailable(name, f"{address} has not answered for {seconds:g} s", MEND) from error
+        raise LibraryUnavailable(name, f"{address} has not answered for {seconds:.1f} s", MEND) from error
