@@ -48,8 +48,8 @@ class Manner:
     half_tone: float
 
 
-MANNERS: Final = {"mei": Manner(0.9, 0.0), "mei-low": Manner(0.9, -4.0), "mei-slow": Manner(0.75, 0.0)}
-"""By voice, the first if none is named. At 0.9 it says some seven moras a second, as an announcer does."""
+MANNERS: Final = {"mei": Manner(0.85, 0.0), "mei-low": Manner(0.85, -4.0), "mei-slow": Manner(0.7, 0.0)}
+"""By voice, the first if none is named. At 0.85 it says some seven moras a second, as an announcer does."""
 
 
 @dataclass(frozen=True, slots=True)
