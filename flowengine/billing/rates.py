@@ -8,12 +8,12 @@ accident; a rate of 0 is a price like any other.
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from itertools import pairwise
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from flowengine.billing.money import CREDIT, MicroCredits, format_credits, half_up
+from flowengine.billing.validity import by_key, holding_at
 from flowengine.call.events import Instant
 
 Direction = Literal["inbound", "outbound"]
@@ -25,6 +25,7 @@ LONGEST_PREFIX: Final = 15
 DEAREST: Final[MicroCredits] = 1_000 * CREDIT
 """The highest price of a minute or of a connection: above it, somebody has slipped with the decimal point."""
 LONGEST_INCREMENT_S: Final = 3_600
+_E164: Final = re.compile(rf"\+[0-9]{{1,{LONGEST_PREFIX}}}")
 _KEYS: Final[Mapping[Direction, re.Pattern[str]]] = {
     "inbound": re.compile(rf"(?:[A-Z]{{2}}|001)/(?:{'|'.join(NUMBER_TYPES)})"),
     "outbound": re.compile(rf"[1-9][0-9]{{0,{LONGEST_PREFIX - 1}}}"),
@@ -32,12 +33,12 @@ _KEYS: Final[Mapping[Direction, re.Pattern[str]]] = {
 
 
 class BadRate(ValueError):
-    """A rate or a deck that cannot be; the message names the field or the rates and the mend."""
+    """A rate that cannot be; the message names the field and the mend."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
         self.field = field
-        """The field of the rate that is wrong; "" when it is not one alone."""
+        """The field of the rate that is wrong."""
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -86,10 +87,6 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
         return f"rat_{sha256(said.encode()).hexdigest()[:24]}"
 
-    def holds_at(self, at: Instant) -> bool:
-        """Whether a call answered at this instant has this price."""
-        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
-
     def price_of(self, seconds: int) -> MicroCredits:
         """The price of an increment of so many seconds, rounded half up to a micro-credit."""
         return half_up(self.per_minute * seconds, 60)
@@ -131,29 +128,23 @@ class Deck:
     prefixes were slower in Python.
     """
 
-    __slots__ = ("_by_key", "_lengths", "_size")
+    __slots__ = ("_inbound", "_lengths", "_outbound", "_size")
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         """Put rates in order; a rate given twice counts once.
 
         Raises:
-            BadRate: two different rates of one key begin at the same instant.
+            Contradiction: two different rates of one key begin at the same instant.
         """
-        by_key: dict[Direction, dict[str, tuple[Rate, ...]]] = {"inbound": {}, "outbound": {}}
-        several: list[tuple[Direction, str]] = []
-        self._size = 0
+        inbound: list[Rate] = []
+        outbound: list[Rate] = []
         for rate in rates:
-            of_key = by_key[rate.direction].setdefault(rate.key, ())
-            if of_key and rate.id in [other.id for other in of_key]:
-                continue
-            if len(of_key) == 1:
-                several.append((rate.direction, rate.key))
-            by_key[rate.direction][rate.key] = (*of_key, rate)
-            self._size += 1
-        for direction, key in several:
-            by_key[direction][key] = _latest_first(by_key[direction][key])
-        self._by_key: Mapping[Direction, Mapping[str, tuple[Rate, ...]]] = by_key
-        self._lengths = tuple(sorted({len(prefix) for prefix in by_key["outbound"]}, reverse=True))
+            (outbound if rate.direction == "outbound" else inbound).append(rate)
+        self._inbound, self._outbound = by_key(inbound), by_key(outbound)
+        self._lengths = sorted({len(prefix) for prefix in self._outbound}, reverse=True)
+        self._size = sum(
+            len(of_key) for found in (self._inbound, self._outbound) for of_key in found.values()
+        )
 
     def __len__(self) -> int:
         return self._size
@@ -161,39 +152,21 @@ class Deck:
     def inbound(self, country: str, number_type: NumberType, at: Instant) -> Rate | NoRate:
         """The rate of calls on a number of ours, by the number's country and type, at an instant."""
         key = inbound_key(country, number_type)
-        rates = self._by_key["inbound"].get(key)
+        rates = self._inbound.get(key)
         if rates is None:
             return NoRate("inbound", key, "no_row")
-        for rate in rates:
-            if rate.holds_at(at):
-                return rate
-        return NoRate("inbound", key, "not_valid_then")
+        return holding_at(rates, at) or NoRate("inbound", key, "not_valid_then")
 
     def outbound(self, number: str, at: Instant) -> Rate | NoRate:
         """The rate of calls to an E.164 number ("+81..."): the longest prefix that has one valid at the instant."""
-        digits = number[1:]
-        if not (
-            number.startswith("+") and digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_PREFIX
-        ):
+        if _E164.fullmatch(number) is None:
             return NoRate("outbound", "a number", "not_e164")
-        by_prefix = self._by_key["outbound"]
-        known = False
+        by_prefix, known = self._outbound, False
         for length in self._lengths:
-            rates = by_prefix.get(digits[:length])
+            rates = by_prefix.get(number[1 : length + 1])
             if rates is not None:
-                for rate in rates:
-                    if rate.holds_at(at):
-                        return rate
+                rate = holding_at(rates, at)
+                if rate is not None:
+                    return rate
                 known = True
-        return NoRate("outbound", f"+{digits[:4]}...", "not_valid_then" if known else "no_row")
-
-
-def _latest_first(rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
-    ordered = sorted(rates, key=lambda rate: rate.valid_from, reverse=True)
-    for later, earlier in pairwise(ordered):
-        if later.valid_from == earlier.valid_from:
-            raise BadRate(
-                f"two {later.direction} rates for {later.key} begin at the same time, {later.id} and {earlier.id}: "
-                f"let the new one begin later"
-            )
-    return tuple(ordered)
+        return NoRate("outbound", f"{number[:5]}...", "not_valid_then" if known else "no_row")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flowengine.billing.money import CREDIT
 from flowengine.billing.rates import DEAREST, BadRate, Deck, NoRate, Rate, inbound_key
+from flowengine.billing.validity import Contradiction, holding_at
 from tests.billing.pricing import DAY, NOW, inbound, outbound, terms
 
 
@@ -85,7 +86,7 @@ def test_a_rate_given_twice_counts_once_even_under_another_name() -> None:
 
 def test_two_prices_that_begin_together_are_refused() -> None:
     one, other = outbound("81", 1), outbound("81", 2)
-    with pytest.raises(BadRate, match="two outbound rates for 81 begin at the same time") as refusal:
+    with pytest.raises(Contradiction, match="two prices of 81 begin at the same time") as refusal:
         Deck([one, outbound("82"), other])
     assert one.id in str(refusal.value)
     assert other.id in str(refusal.value)
@@ -154,7 +155,7 @@ def test_the_deck_agrees_with_looking_at_every_rate(
     deck = Deck(shuffled)
     assert len(deck) == len(rates)
     for number, at in asked:
-        fits = [rate for rate in rates if number.startswith(rate.key) and rate.holds_at(at)]
+        fits = [rate for rate in rates if number.startswith(rate.key) and holding_at([rate], at)]
         best = max(fits, key=lambda rate: (len(rate.key), rate.valid_from), default=None)
         found = deck.outbound(f"+{number}", at)
         assert (None if isinstance(found, NoRate) else found) == best

@@ -1,7 +1,8 @@
-"""One cell of a rate deck: read to the letter, or refused with what probably happened to it.
+"""One cell of a table: read to the letter, or refused with what probably happened to it.
 
-Rate decks pass through spreadsheets, and spreadsheets turn a prefix into a number, a number into a date and a small
-price into a power of ten. A deck that was damaged like that still looks like one, so every cell is read strictly.
+Rate decks and lists of fees pass through spreadsheets, and spreadsheets turn a prefix into a number, a number into a
+date and a small price into a power of ten. A table that was damaged like that still looks like one, so every cell is
+read strictly.
 """
 
 import re
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from phonenumbers import SUPPORTED_REGIONS
 
+from flowengine.billing.csv_table import BadCell
 from flowengine.billing.money import BadAmount, MicroCredits, parse_credits, shortened
 from flowengine.billing.periods import instant, local_time, start_of_day
 from flowengine.billing.rates import LONGEST_PREFIX, NUMBER_TYPES, NumberType
@@ -32,10 +34,6 @@ _POWER_OF_TEN: Final = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
 _SPACES: Final = "[\u00a0\u3000]"
 """Spaces that people type on purpose and that Python calls unprintable."""
 _GROUPED: Final = re.compile(r"[0-9]{1,3}([,.'’\s][0-9]{3})+")
-
-
-class BadCell(ValueError):
-    """What a cell says cannot be used; the message says why and how to mend it."""
 
 
 def read_prefix(text: str) -> str:
