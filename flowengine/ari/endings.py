@@ -96,12 +96,12 @@ class Endings:
             return  # the next connect brings the next look
 
     async def _find(self, call: str, recording: str) -> None:
-        name = full_id(call, recording)
+        names = stored.names(full_id(call, recording), self._pictures[call].things[recording].made_by)
         try:
-            if await stored.runs(self._client, name):
+            if any([await stored.runs(self._client, name) for name in names]):
                 self.expect_recording(call, recording)
                 return
-            length_ms = await stored.length_ms(self._client, name)
+            length_ms = max([await stored.length_ms(self._client, name) for name in names])
             ended = RecordingEnded(self._clock.now(), recording, length_ms)
         except (RecordingMissing, AriError) as error:
             if isinstance(error, AriError) and not self._client.ready:

@@ -16,6 +16,7 @@ MAX_NAME: Final = 64
 """Characters of a display name that are kept."""
 
 _OURS: Final = re.compile(r"(cal_[0-9A-Za-z]+)-([0-9A-Za-z-]+)")
+_SIDE: Final = re.compile(r"(.+)-(?:left|right)")
 _E164: Final = re.compile(r"\+?[0-9]{1,15}")  # ITU-T E.164, section 6: at most 15 digits
 _DIALLED: Final = re.compile(r"[+*#0-9][*#0-9]{0,31}")
 _SEPARATORS: Final = str.maketrans("", "", " -.()")
@@ -32,6 +33,17 @@ def split_id(id: str) -> tuple[str, str] | None:
     """Call and short id of a thing of ours; None for what is not ours."""
     found = _OURS.fullmatch(id)
     return (found[1], found[2]) if found else None
+
+
+def sides_of(recording: str) -> tuple[str, str]:
+    """The names, short or full, of a recording that is made of two sides (see `sides`)."""
+    return (f"{recording}-left", f"{recording}-right")
+
+
+def whole_of(side: str) -> str | None:
+    """The recording which this is a side of; None for anything else."""
+    found = _SIDE.fullmatch(side)
+    return found[1] if found else None
 
 
 def is_addressable(channel: str) -> bool:

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from flowengine.ari.client import AriClient
-from flowengine.ari.names import full_id, split_id
+from flowengine.ari.names import full_id, split_id, whole_of
 from flowengine.ari.picture import CallPicture, Thing
 from flowengine.ari.resources import Bridge, Channel
-from flowengine.ari.stored import is_there
+from flowengine.ari.stored import is_there, names
 from flowengine.call import causes, commands
 from flowengine.call.commands import SwitchCommand
 from flowengine.call.events import (
@@ -52,9 +52,13 @@ async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapsh
     """Ask Asterisk for everything at once. Raises `AriError`."""
     channels = client.send("GET", "channels", lane=LANE)
     bridges = client.send("GET", "bridges", lane=LANE)
-    playbacks = {id: client.send("GET", f"playbacks/{id}", lane=LANE) for id in _all(pictures, commands.Play)}
+    playbacks = {id: client.send("GET", f"playbacks/{id}", lane=LANE) for id in _playbacks(pictures)}
     recordings = {
-        id: client.send("GET", f"recordings/live/{id}", lane=LANE) for id in _all(pictures, commands.Record)
+        name: client.send("GET", f"recordings/live/{name}", lane=LANE)
+        for call, picture in pictures.items()
+        for id, thing in picture.things.items()
+        if isinstance(thing.made_by, commands.Record)
+        for name in names(full_id(call, id), thing.made_by)
     }
     return Snapshot(
         {channel.id: channel for channel in (await channels).read(list[Channel])},
@@ -87,7 +91,7 @@ def compare(picture: CallPicture, judged: frozenset[str], snapshot: Snapshot, at
                 if leg in picture.things and picture.channel_of(leg) not in present
             )
     for id in snapshot.channels:
-        if (leg := _mine(picture, id)) and leg not in picture.things:
+        if (leg := _mine(picture, id)) and leg not in picture.things and whole_of(leg) not in picture.things:
             found.again.append(commands.HangUp(leg, causes.NORMAL))
     for id in snapshot.bridges:
         if (bridge := _mine(picture, id)) and bridge not in picture.things:
@@ -106,12 +110,12 @@ def stasis_args(channel: Channel) -> list[str]:
     return channel.dialplan.app_data.split(",")[1:]
 
 
-def _all(pictures: Mapping[str, CallPicture], kind: type[SwitchCommand]) -> list[str]:
+def _playbacks(pictures: Mapping[str, CallPicture]) -> list[str]:
     return [
         full_id(call, id)
         for call, picture in pictures.items()
         for id, thing in picture.things.items()
-        if isinstance(thing.made_by, kind)
+        if isinstance(thing.made_by, commands.Play)
     ]
 
 
@@ -125,7 +129,9 @@ def _is_up(picture: CallPicture, id: str, thing: Thing, snapshot: Snapshot) -> b
         case commands.Play():
             return full_id(picture.call, id) in snapshot.playbacks
         case commands.Record():
-            return full_id(picture.call, id) in snapshot.recordings
+            return any(
+                name in snapshot.recordings for name in names(full_id(picture.call, id), thing.made_by)
+            )
         case commands.OpenBridge():
             return full_id(picture.call, id) in snapshot.bridges
         case _:

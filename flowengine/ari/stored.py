@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from flowengine.ari.client import AriClient, AriRefused, AriResponse
+from flowengine.ari.names import sides_of
 from flowengine.ari.translate import NOT_FOUND
+from flowengine.call import commands
+from flowengine.call.commands import SwitchCommand
 from flowengine.ports import RecordingMissing
 
 WAV_HEADER_BYTES: Final = 44
@@ -29,9 +32,19 @@ async def read(client: AriClient, name: str) -> AsyncIterator[bytes]:
         raise
 
 
-async def delete(client: AriClient, name: str) -> None:
-    """Delete a finished recording; one that is not there is deleted already. Raises `AriError`."""
-    await is_there(client.send("DELETE", f"recordings/stored/{name}", lane=name))
+async def delete(client: AriClient, name: str) -> bool:
+    """Delete a finished recording; False for one that is not there. Raises `AriError`."""
+    return await is_there(client.send("DELETE", f"recordings/stored/{name}", lane=name))
+
+
+async def is_stored(client: AriClient, name: str) -> bool:
+    """Whether there is such a finished recording. Raises `AriError`."""
+    return await is_there(client.send("GET", f"recordings/stored/{name}", lane=name))
+
+
+def names(name: str, made_by: SwitchCommand | None) -> tuple[str, ...]:
+    """What a recording is called on Asterisk: one name, or two if its sides are kept apart."""
+    return sides_of(name) if isinstance(made_by, commands.Record) and made_by.sides else (name,)
 
 
 async def runs(client: AriClient, name: str) -> bool:

@@ -20,12 +20,12 @@ from typing import Final, Literal, Protocol, Self
 
 import structlog
 
-from flowengine.ari import messages, resync, stored
+from flowengine.ari import messages, resync, sides
 from flowengine.ari.client import AriClient, AriRefused, AriResponse, AriSettings, AriUnavailable
 from flowengine.ari.endings import Endings
 from flowengine.ari.inbound import InboundChannels
 from flowengine.ari.messages import AnyEvent
-from flowengine.ari.names import full_id, split_id
+from flowengine.ari.names import full_id, split_id, whole_of
 from flowengine.ari.picture import CallPicture
 from flowengine.ari.resources import Channel, Endpoint
 from flowengine.ari.translate import (
@@ -107,6 +107,7 @@ class AriSwitch:
         """Events of calls that wait until a recording is measured."""
         self._own_device = f"Stasis:{settings.app}"
         self._echo = asyncio.Event()
+        self._sides = sides.SidesApart(self.client, settings.app, self._send)
         self._endings = Endings(self.client, clock, self._pictures, self._tell)
 
     async def __aenter__(self) -> Self:
@@ -146,6 +147,7 @@ class AriSwitch:
 
     def release(self, call: str) -> None:
         """Forget a call that is done; whatever it still has on Asterisk is ended."""
+        self._sides.forget(call)
         picture = self._pictures.pop(call, None)
         if picture is None:
             return
@@ -158,11 +160,11 @@ class AriSwitch:
 
     def fetch(self, call: str, recording: str) -> AsyncIterator[bytes]:
         """Read a finished recording as WAV. Raises `RecordingMissing`, and `AriError` without Asterisk."""
-        return stored.read(self.client, full_id(call, recording))
+        return sides.read_any(self.client, full_id(call, recording))
 
     async def discard(self, call: str, recording: str) -> None:
         """Delete a finished recording; one that is not there is deleted already. Raises `AriError`."""
-        await stored.delete(self.client, full_id(call, recording))
+        await sides.delete_any(self.client, full_id(call, recording))
 
     def resume(self, arrival: Arrival, call: str, history: Iterable[SwitchCommand | Event]) -> None:
         """Take over a call of an earlier life of this engine: before `async with`, or in the orphans' grace.
@@ -176,6 +178,8 @@ class AriSwitch:
     # Commands
 
     def _send(self, picture: CallPicture, command: SwitchCommand) -> None:
+        if self._sides.takes(picture, command):
+            return
         where = Where(self._app, picture.channel, picture.bridges)
         try:
             request = request_of(picture.call, command, where, self._sound(picture.call, command))
@@ -252,6 +256,8 @@ class AriSwitch:
 
     def _on_event(self, message: AnyEvent) -> None:
         match message:
+            case messages.StasisStart(channel=channel) if self._sides.entered(channel.id):
+                pass
             case messages.StasisStart(channel=channel, args=args) if self._is_strange(channel):
                 self._entered(channel, args)
             case messages.StasisEnd(channel=channel) if channel.id in self._inbound.idle:
@@ -295,6 +301,12 @@ class AriSwitch:
 
     def _tell(self, call: str, event: Event) -> None:
         """Give an event to its call, in order: while a recording is measured, what comes later waits."""
+        if isinstance(event, events.RecordingEnded):
+            if (recording := whole_of(event.recording)) is not None:
+                self._endings.expect_recording(call, recording)  # the end of the other side may be lost
+            if (whole := self._sides.heard(call, event)) is None:
+                return
+            event = whole
         if (waiting := self._held.get(call)) is not None:
             waiting.append(event)
         elif isinstance(event, events.RecordingEnded) and event.ok and event.talking_ms is not None:

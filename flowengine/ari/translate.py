@@ -179,7 +179,9 @@ def request_of(call: str, command: SwitchCommand, where: Where, media: str = "")
             return Request("DELETE", f"playbacks/{full_id(call, id)}")
         case commands.Record(on=on):
             target = bridge(on) if on in where.bridges else channel(on)
-            return Request("POST", f"{target}/record", _record(call, command))
+            return Request(
+                "POST", f"{target}/record", record_query(full_id(call, command.recording), command)
+            )
         case commands.StopRecord(recording=id):
             return Request("POST", f"recordings/live/{full_id(call, id)}/stop")
         case commands.PauseRecord(recording=id):
@@ -210,9 +212,10 @@ def _dial(command: commands.Dial, where: Where) -> dict[str, QueryValue]:
     }
 
 
-def _record(call: str, command: commands.Record) -> dict[str, QueryValue]:
+def record_query(name: str, command: commands.Record) -> dict[str, QueryValue]:
+    """How to record, under a name."""
     return {
-        "name": full_id(call, command.recording),
+        "name": name,
         "format": "wav",
         "ifExists": "fail",
         "maxDurationSeconds": math.ceil(command.limit_s),

@@ -42,11 +42,20 @@ def tone(hz: float, seconds: float, *, loudness: int = 8000) -> Sound:
 
 def read_wav(path: Path) -> Sound:
     """Read a mono 16-bit 8 kHz WAV; raises ValueError for any other."""
+    sides = read_sides(path)
+    if len(sides) != 1:
+        raise ValueError(f"{path} has {len(sides)} channels, not 1")
+    return sides[0]
+
+
+def read_sides(path: Path) -> list[Sound]:
+    """Read the channels of a 16-bit 8 kHz WAV, left before right; raises ValueError for any other."""
     with wave.open(str(path), "rb") as file:
-        form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-        if form != (1, 2, RATE):
-            raise ValueError(f"{path} has (channels, bytes, rate) {form}, not (1, 2, {RATE})")
-        return Sound(array("h", file.readframes(file.getnframes())))
+        form = (file.getsampwidth(), file.getframerate())
+        if form != (2, RATE):
+            raise ValueError(f"{path} has (bytes, rate) {form}, not (2, {RATE})")
+        samples, count = array("h", file.readframes(file.getnframes())), file.getnchannels()
+    return [Sound(samples[at::count]) for at in range(count)]
 
 
 def write_wav(path: Path, sound: Sound) -> Path:

@@ -28,7 +28,7 @@ from flowengine.store.ids import new_id
 from recordings.library import RecordingLibrary
 from recordings.prompts import PromptLibrary
 from recordings.speech import EspeakSpeech
-from simulator.sip.sound import read_wav, tone, tone_power, write_wav
+from simulator.sip.sound import read_sides, tone, tone_power, write_wav
 from tests.contract.cases import SPEECH_HZ, TONE_S, TONES
 from tests.contract.rig import Placed, catalog
 
@@ -145,7 +145,7 @@ class Running:
         kept = await self._library.keep(
             f"{call}-{command.recording}", sound, int(command.limit_s * 1000) or None
         )
-        voice = tone_power(read_wav(kept.path), SPEECH_HZ)
+        voice = tone_power(read_sides(kept.path)[0], SPEECH_HZ)
         self.kept.setdefault(call, []).append(Heard(command.purpose, kept.duration_ms / 1000, voice))
 
     def call_to(self, number: str) -> str | None:

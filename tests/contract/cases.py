@@ -396,6 +396,13 @@ CASES: Final = (
         pause=(1.0, 2.0),
     ),
     Case(
+        "a_talk_is_recorded_with_its_sides_apart",
+        flow("boss", boss=user(record=True, recording_sides="apart")),
+        (Wait(1.0), Speak(2.0), HangUp()),
+        Expect(("boss:",), "answered", rung=("a",), talk_s=(1.5, 3.2), ended_by="caller"),
+        {"a": Answers(0.3)},
+    ),
+    Case(
         "a_talk_without_room_goes_on_unrecorded",
         flow("boss", boss=user(record=True)),
         (Wait(2.5), HangUp()),
