@@ -9,6 +9,10 @@
     ├── JournalUnreadable      a stored event means nothing to this code
     ├── NotStored              what is asked for is not in this account
     ├── DraftChanged           somebody saved the draft in between
+    ├── NotEnough              a balance does not suffice for what was asked of it
+    ├── KeyReused              the key of a transfer stands for another transfer
+    ├── NotDeletable           a recording has no sound here that could be deleted
+    ├── BadCursor              the place in a list is none
     └── AccountRefused         an account file is wrong, or does not fit what is stored
 
 Each message names the thing and the mend, and is fit for a terminal.
@@ -53,6 +57,27 @@ class NotStored(StoreError):
 
 class DraftChanged(StoreError):
     """The draft was saved by somebody else since it was read."""
+
+
+class NotEnough(StoreError):
+    """A balance does not suffice. `free` is what could have been taken of it."""
+
+    def __init__(self, account: str, name: str, asked: int, free: int) -> None:
+        """Keep what was asked and what there is, both in the unit of the balance."""
+        self.account, self.name, self.asked, self.free = account, name, asked, free
+        super().__init__(f"{name} of {account} has {free} free, and {asked} were asked")
+
+
+class KeyReused(StoreError):
+    """The key of a transfer stands for another transfer: whoever chose it has chosen it twice."""
+
+
+class NotDeletable(StoreError):
+    """A recording has no sound here that could be deleted."""
+
+
+class BadCursor(StoreError):
+    """The place in a list where to go on is none that was given out."""
 
 
 class AccountRefused(StoreError):
