@@ -67,6 +67,8 @@ class Heard(NamedTuple):
     seconds: float
     voice: float
     """How much of its sound is the caller's tone, 0 to 1."""
+    complete: bool
+    """The library knows of nothing that is missing."""
 
 
 class _Rooms(Unlimited):
@@ -146,7 +148,9 @@ class Running:
             f"{call}-{command.recording}", sound, int(command.limit_s * 1000) or None
         )
         voice = tone_power(read_sides(kept.path)[0], SPEECH_HZ)
-        self.kept.setdefault(call, []).append(Heard(command.purpose, kept.duration_ms / 1000, voice))
+        self.kept.setdefault(call, []).append(
+            Heard(command.purpose, kept.duration_ms / 1000, voice, kept.complete)
+        )
 
     def call_to(self, number: str) -> str | None:
         """The call that came to a number of the case, if it was taken."""
