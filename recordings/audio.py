@@ -1,8 +1,9 @@
 """Samples: bring any audio to what a telephone line plays, and measure what came out. pydub stays behind
 this door.
 
-The canonical form is 8 kHz, mono, 16-bit PCM WAV: the one `.wav` Asterisk plays without a converter, and
-the only form that reaches it, so that a crafted upload is never parsed by the switch.
+The canonical form is mono 16-bit PCM WAV at 8 kHz (`.wav`) and, beside it, at 16 kHz (`.wav16`, as Asterisk calls
+it): what Asterisk plays without a converter, and the only forms that reach it, so that a crafted upload is never
+parsed by the switch.
 """
 
 import math
@@ -11,13 +12,14 @@ import threading
 import warnings
 import wave
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from recordings import decode, tones, wav
+from recordings import bands, decode, tones, wav
 from recordings.errors import BadAudio, NoSound
 from recordings.files import replacing
 from recordings.wav import duration_ms, repair, trim
@@ -30,19 +32,24 @@ __all__ = [
     "canonical",
     "duration_ms",
     "hold_music",
+    "length_ms",
     "level_dbfs",
     "peak_dbfs",
     "repair",
     "silence",
     "tone_level",
     "trim",
+    "wide_of",
 ]
 
-RATE_HZ: Final = decode.RATE_HZ
+RATE_HZ: Final = tones.RATE_HZ
+WIDE_HZ: Final = 16_000
+WIDE: Final = ".wav16"
+"""Asterisk's own ending for WAV at 16 kHz."""
 LIMIT_MS: Final = 600_000
 """No prompt and no music is longer than ten minutes, unless the caller of `canonical` says so."""
-TARGET_DBFS: Final = -20.0
-PEAK_DBFS: Final = -1.0
+TARGET_LUFS: Final = -20.0
+PEAK_DBTP: Final = -1.0
 MAX_GAIN_DB: Final = 12.0
 """Loud sound comes down to the target; quiet sound is only nudged up, so that noise is not blown up with it."""
 FLOOR_DBFS: Final = -120.0
@@ -56,45 +63,63 @@ _importing = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A canonical WAV file: where, how long (ms), how loud (RMS, dB below full scale)."""
+    """A sound in canonical form: the file at 8 kHz, how long (ms), how loud (RMS, dB below full scale)."""
 
     path: Path
     duration_ms: int
     level_dbfs: float
 
 
-def canonical(source: Path, target: Path, limit_ms: int = LIMIT_MS) -> Sound:
-    """Convert any readable audio to canonical form at `target`, atomically.
+def wide_of(path: Path) -> Path:
+    """Where the 16 kHz form lies, by the path of the 8 kHz form."""
+    return path.with_suffix(WIDE)
 
-    Silence at both ends is cut to a breath, loudness is nudged towards `TARGET_DBFS`. Blocks for at most a
-    little over a minute. Raises `BadAudio` (not audio, broken off, too long), `NoSound` (nothing to hear),
-    `ToolMissing`.
+
+def canonical(source: Path, target: Path, limit_ms: int = LIMIT_MS) -> Sound:
+    """Convert any readable audio to canonical form: 16 kHz beside `target`, then 8 kHz at it, each atomically.
+
+    Silence at both ends is cut to a breath, loudness is brought towards `TARGET_LUFS`; both forms are cut at the same
+    places and changed by the same gain. Blocks for at most a little over a minute. Raises `BadAudio` (not audio,
+    broken off, too long), `NoSound` (nothing to hear), `ToolMissing`.
+    """
+    with tempfile.TemporaryDirectory(prefix="flowengine-audio-") as name:
+        room = Path(name)
+        segment = _heard(source, room, limit_ms)
+        cut = room / "cut.wav"
+        _write(segment.raw_data, cut, WIDE_HZ)
+        measured = bands.split(cut, room / "narrow.wav")
+        narrow = _segment(room / "narrow.wav", RATE_HZ, bands.SPLIT_BITS)
+        loudness = float(narrow.dBFS) + bands.SPLIT_DB if measured.lufs is None else measured.lufs
+        gain = min(MAX_GAIN_DB, TARGET_LUFS - loudness, PEAK_DBTP - measured.true_peak_dbfs)
+        narrow = narrow.apply_gain(gain + bands.SPLIT_DB).set_sample_width(2)
+        _write(segment.apply_gain(gain).raw_data, wide_of(target), WIDE_HZ)
+        _write(narrow.raw_data, target, RATE_HZ)
+    return Sound(target, wav.duration_ms(target), _floored(narrow.dBFS))
+
+
+def length_ms(source: Path, limit_ms: int = LIMIT_MS) -> int:
+    """How long any readable audio is, silence at its ends included, once it has proved to be one.
+
+    Raises as `canonical` does, and so tells whether a sound can be made of it.
     """
     with tempfile.TemporaryDirectory(prefix="flowengine-audio-") as room:
-        decoded = Path(room) / "decoded.wav"
-        try:
-            decode.decode(source, decoded, limit_ms)
-            segment = _trimmed(_segment(decoded), source.name)
-        except NoSound as error:
-            raise NoSound(source.name, error.reason, error.mend) from error
-    segment = segment.apply_gain(_gain_db(segment))
-    _write(segment.raw_data, target)
-    return Sound(target, wav.duration_ms(target), _floored(segment.dBFS))
+        _heard(source, Path(room), limit_ms)
+        return wav.duration_ms(Path(room) / "decoded.wav")
 
 
 def beep(target: Path) -> Sound:
     """Write the beep that invites a caller to speak."""
-    return _made(tones.beep(), target)
+    return _made(tones.beep, target)
 
 
 def hold_music(target: Path) -> Sound:
     """Write music for a waiting caller who was given none of the account's own."""
-    return _made(tones.hold_music(), target)
+    return _made(tones.hold_music, target)
 
 
 def silence(target: Path, length_ms: int) -> Sound:
     """Write `length_ms` of silence."""
-    return _made(tones.silence(length_ms), target)
+    return _made(lambda rate_hz: tones.silence(length_ms, rate_hz), target)
 
 
 def level_dbfs(path: Path) -> float:
@@ -129,6 +154,16 @@ def tone_level(path: Path, hz: float) -> float:
     return FLOOR_DBFS if amplitude <= 0 else max(FLOOR_DBFS, 20 * math.log10(amplitude / math.sqrt(2)))
 
 
+def _heard(source: Path, room: Path, limit_ms: int) -> Any:
+    """Decode to `room` and give what is to be heard of it, without the silence at both ends."""
+    decoded = room / "decoded.wav"
+    try:
+        decode.decode(source, decoded, limit_ms, WIDE_HZ)
+        return _trimmed(_segment(decoded, WIDE_HZ), source.name)
+    except NoSound as error:
+        raise NoSound(source.name, error.reason, error.mend) from error
+
+
 def _trimmed(segment: Any, name: str) -> Any:
     loudest = float(segment.max_dBFS)
     if loudest < SILENT_DBFS:
@@ -140,29 +175,30 @@ def _trimmed(segment: Any, name: str) -> Any:
     return segment[max(0, start - LEAD_MS) : end + TAIL_MS]
 
 
-def _gain_db(segment: Any) -> float:
-    return min(MAX_GAIN_DB, TARGET_DBFS - float(segment.dBFS), PEAK_DBFS - float(segment.max_dBFS))
-
-
-def _segment(path: Path) -> Any:
+def _segment(path: Path, rate_hz: int | None = None, bits: int = 16) -> Any:
     """A canonical file as a pydub segment; built from samples, so that pydub starts no program of its own."""
     header = wav.whole(path)
-    if (header.codec, header.channels, header.rate_hz, header.bits) != (wav.PCM, 1, RATE_HZ, 16):
-        raise BadAudio(path.name, "it is not 8 kHz mono 16-bit PCM", "convert it first")
+    rates = (RATE_HZ, WIDE_HZ) if rate_hz is None else (rate_hz,)
+    if (header.codec, header.channels, header.bits) != (wav.PCM, 1, bits) or header.rate_hz not in rates:
+        reason = f"it is not {' or '.join(f'{rate // 1_000}' for rate in rates)} kHz mono {bits}-bit PCM"
+        raise BadAudio(path.name, reason, "convert it first")
     with path.open("rb") as file:
         file.seek(header.data_at)
         data = file.read(header.frames * header.frame_bytes)
-    return _pydub("audio_segment").AudioSegment(data=data, sample_width=2, frame_rate=RATE_HZ, channels=1)
+    segment = _pydub("audio_segment").AudioSegment
+    return segment(data=data, sample_width=bits // 8, frame_rate=header.rate_hz, channels=1)
 
 
-def _made(samples: bytes, target: Path) -> Sound:
-    _write(samples, target)
+def _made(samples: Callable[[int], bytes], target: Path) -> Sound:
+    """Write samples that are computed for a rate, at both rates."""
+    _write(samples(WIDE_HZ), wide_of(target), WIDE_HZ)
+    _write(samples(RATE_HZ), target, RATE_HZ)
     return Sound(target, wav.duration_ms(target), level_dbfs(target))
 
 
-def _write(data: bytes, target: Path) -> None:
+def _write(data: bytes, target: Path, rate_hz: int) -> None:
     with replacing(target) as part, part.open("xb") as file:
-        file.write(wav.header_bytes(len(data), RATE_HZ))
+        file.write(wav.header_bytes(len(data), rate_hz))
         file.write(data)
 
 

@@ -1,7 +1,7 @@
 """What the product says of itself when the flow has no words for it. Japanese in kana, so that any engine reads it.
 
-Numbers in Japanese are written as they are read before their counter (さんばんめ, じゅっぷん), for an engine that takes
-kana only does not know that the counter changes the number.
+Engines that take kana only read each as it stands: so the particles は and へ, which are read otherwise, are nowhere,
+and numbers are written as they are read before their counter (さんばんめ, じゅっぷん).
 """
 
 from typing import Final
@@ -13,10 +13,14 @@ WORDS: Final[dict[str, dict[Fixed, str]]] = {
     "en": {
         "goodbye": "Thank you for calling. Goodbye.",
         "apology": "We are sorry. Something went wrong on our side. Please call again a little later.",
+        "mailbox-full": "We are sorry. No message can be recorded at the moment. Please call again later.",
+        "minute-left": "This call will end in one minute.",
     },
     "ja": {
         "goodbye": "おでんわ、ありがとうございました。しつれいいたします。",
         "apology": "もうしわけございません。ただいま、おつなぎできません。しばらくしてから、おかけなおしください。",
+        "mailbox-full": "もうしわけございません。ただいま、でんごんを、おあずかりできません。おかけなおしください。",
+        "minute-left": "あと、いっぷんで、おでんわが、おわります。ごりょうしょうください。",
     },
 }
 
@@ -26,9 +30,9 @@ _BEFORE_MINUTES: Final = {1: "いっ", 3: "さん", 4: "よん", 6: "ろっ", 8:
 
 
 def words(builtin: Builtin) -> Say:
-    """The phrase in the caller's language, or in English where we have none."""
+    """The phrase in the caller's language and voice, or in English, by any voice, where we have none."""
     language = builtin.language.partition("-")[0].lower()
-    spoken = builtin.language if language in WORDS else ENGLISH
+    spoken, voice = (builtin.language, builtin.voice) if language in WORDS else (ENGLISH, "")
     language = language if language in WORDS else ENGLISH
     match builtin.phrase:
         case "place":
@@ -39,7 +43,7 @@ def words(builtin: Builtin) -> Say:
             text = _wait_ja(builtin.number) if language == "ja" else _wait_en(builtin.number)
         case fixed:
             text = WORDS[language][fixed]
-    return Say(spoken, "", text)
+    return Say(spoken, voice, text)
 
 
 def _wait_en(minutes: int) -> str:

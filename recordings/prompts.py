@@ -1,66 +1,73 @@
-"""Every prompt a caller may hear, ready as a file before the call needs it.
+"""Every prompt a caller may hear, ready as files before the call needs it.
 
 A flow names sounds by key (`recordings.keys`). Publishing renders them; a live call only looks up. A rendered file is
-never changed: its name is made of the hash of the key and the hash of what went into it (renderer, speech engine,
-bytes of the source), so a prompt being played survives the publication of its successor, several engines may share
-a directory, and after a restart the names alone tell what is there.
+never changed: its name is made of what it is and of what went into it (`recordings.rendered`), so a prompt being
+played survives the publication of its successor, several engines may share a directory, and after a restart the names
+alone tell what is there.
 """
 
 import asyncio
-import hashlib
-import os
-import re
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, Protocol
 
-from recordings import audio, decode, keys, phrases, wav
-from recordings.errors import BadAudio, SoundError, SoundsUnavailable, SoundUnavailable
-from recordings.files import PART
-from recordings.keys import Audio, Builtin, Made, Say, Url
-from recordings.sources import located
+from recordings import keys, rendered, sweeping
+from recordings.errors import SoundError, SoundsUnavailable, SoundUnavailable
+from recordings.keys import Url
+from recordings.render import Audios, Order, Upload, Workshop, ordered
+from recordings.rendered import Rendered, known
 from recordings.speech import Speech
 
-RENDERER: Final = "1"
-"""Raise it when the same key and source would be rendered differently."""
+__all__ = ["Audios", "Progress", "PromptLibrary", "Rendered", "Upload", "Wanted"]
+
 AT_ONCE: Final = 2
-NAME: Final = re.compile(r"(say|audio|made)-([0-9a-f]{40})-([0-9a-f]{24})\.wav")
-ROOM_PREFIX: Final = ".render-"
-LEFT_OVER_S: Final = 3_600.0
 NOT_IN_A_MEDIA_URI: Final = frozenset(",&?#%\n\r\0")
 
+Wanted = str | tuple[str, str]
+"""An account and a sound key as its flows mean it; or the key alone, of a sound that is nobody's."""
 Progress = Callable[[int, int], None]
-"""Called with how many of how many keys are done (rendered or failed)."""
+"""Called with how many of how many sounds are done (rendered or failed)."""
+Kept = Callable[[str, SoundError], None]
+"""Called with the key of an address that could not be fetched anew, and why; what was fetched before is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A sound that Asterisk can play now."""
+class Fetches(Protocol):
+    """Gets a file from the web: `recordings.fetch.Fetcher`."""
 
-    path: Path
-    duration_ms: int
-
-    @property
-    def media(self) -> str:
-        """What follows `sound:` in an ARI media URI: the absolute path without `.wav` (Asterisk adds it)."""
-        return str(self.path.with_suffix(""))
+    async def fetch(self, address: str, target: Path) -> object:
+        """Write what is at the address to `target`, whole or not at all. Raises `SoundUnavailable`."""
+        ...
 
 
 class PromptLibrary:
     """Renders sound keys into a directory and remembers what is there."""
 
-    def __init__(self, directory: Path, speech: Speech, audio_root: Path | None = None) -> None:
-        """Reads the directory (blocking, some 0.1 ms a file). Raises `SoundUnavailable` if it cannot serve."""
+    def __init__(
+        self,
+        directory: Path,
+        speech: Speech,
+        audio_root: Path | None = None,
+        audios: Audios | None = None,
+        fetcher: Fetches | None = None,
+    ) -> None:
+        """Reads the directory (blocking, some 0.2 ms a sound). Raises `SoundUnavailable` if it cannot serve.
+
+        Args:
+            directory: of the rendered files; Asterisk reads it, or asks the engine for them.
+            speech: speaks texts.
+            audio_root: of files that every account may name by path, where it has no upload of that name.
+            audios: the uploads of accounts.
+            fetcher: without one, an address that was not fetched before is refused.
+        """
         self._directory = directory.resolve()
         self._speech = speech
-        self._audio_root = audio_root.resolve() if audio_root else None
+        self._audios = audios
+        self._fetcher = fetcher
+        self._workshop = Workshop(self._directory, speech, audio_root.resolve() if audio_root else None)
         self._ready: dict[str, Rendered] = {}
-        """By hash of the key."""
+        """By name, see `recordings.rendered`."""
         self._rendering: dict[str, asyncio.Task[Rendered]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         if NOT_IN_A_MEDIA_URI & set(str(self._directory)):
@@ -68,189 +75,157 @@ class PromptLibrary:
             raise SoundUnavailable(str(self._directory), "Asterisk cannot be told a path like this", mend)
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._find_rendered()
+            sweeping.clear_left_overs(self._directory)
+            self._ready = rendered.found(self._directory)
         except OSError as error:
             mend = "give the engine a prompt directory it may write"
             raise SoundUnavailable(
                 str(self._directory), f"it cannot be used ({error.strerror})", mend
             ) from error
 
-    def lookup(self, key: str) -> Rendered | None:
+    @property
+    def directory(self) -> Path:
+        """Where the rendered files are."""
+        return self._directory
+
+    def lookup(self, key: str, account: str = "") -> Rendered | None:
         """The rendered sound, if there is one. Touches memory only, so a live call may ask."""
         try:
-            return self._ready.get(_key_hash(_plain(key)))
+            return self._ready.get(self._ordered(key, account).name)
         except SoundUnavailable:
             return None
 
-    async def render(self, key: str) -> Rendered:
-        """Render a sound, or find it rendered. Several callers with one key share the work.
+    async def render(self, key: str, account: str = "") -> Rendered:
+        """Render a sound, or find it rendered. Several callers who want the same share the work.
 
-        Raises `SoundUnavailable`, `BadAudio`, `SpeechRefused`, `ToolFailed`, `ToolMissing`.
+        An address is fetched only if it never was. Raises `SoundUnavailable`, `BadAudio`, `SpeechRefused`,
+        `ToolFailed`, `ToolMissing`.
         """
-        key = _plain(key)
-        task = self._rendering.get(key)
-        if task is None:
-            task = asyncio.create_task(self._render(key))
-            self._rendering[key] = task
-            task.add_done_callback(lambda done: self._rendered(key, done))
-        return await asyncio.shield(task)
+        return await self._shared(self._ordered(key, account), None)
 
     async def render_all(
-        self, wanted: Iterable[str], progress: Progress | None = None
-    ) -> dict[str, Rendered]:
-        """Render every key; a failure stops none of the others.
+        self, wanted: Iterable[Wanted], progress: Progress | None = None, fetch_anew: Kept | None = None
+    ) -> dict[Wanted, Rendered]:
+        """Render everything; a failure stops none of the others. What another engine rendered here is found first.
 
-        Raises `SoundsUnavailable` with all failures when everything else is rendered.
+        With `fetch_anew` (publishing), addresses are fetched again, and it is told of those that could not be: they
+        sound as they did before. Raises `SoundsUnavailable` with all failures when everything else is rendered.
         """
         order = list(dict.fromkeys(wanted))
-        rendered: dict[str, Rendered] = {}
-        failures: dict[str, SoundError] = {}
+        done: dict[Wanted, Rendered] = {}
+        failures: dict[Wanted, SoundError] = {}
+        await self.refresh()
 
-        async def one(key: str) -> None:
+        async def one(each: Wanted) -> None:
+            account, key = ("", each) if isinstance(each, str) else each
             try:
-                rendered[key] = await self.render(key)
+                done[each] = await self._shared(self._ordered(key, account), fetch_anew)
             except SoundError as error:
-                failures[key] = error
+                failures[each] = error
             if progress:
-                progress(len(rendered) + len(failures), len(order))
+                progress(len(done) + len(failures), len(order))
 
         async with asyncio.TaskGroup() as group:
-            for key in order:
-                group.create_task(one(key))
+            for each in order:
+                group.create_task(one(each))
         if failures:
-            raise SoundsUnavailable({key: failures[key] for key in order if key in failures})
-        return {key: rendered[key] for key in order}
+            raise SoundsUnavailable(_by_key({each: failures[each] for each in order if each in failures}))
+        return {each: done[each] for each in order}
 
-    async def _render(self, key: str) -> Rendered:
+    async def refresh(self) -> None:
+        """Look what other processes rendered into the directory, and what is gone from it."""
+        before = dict(self._ready)
+        try:
+            there = await asyncio.to_thread(rendered.found, self._directory)
+        except OSError:
+            return  # What is in memory may still be played; whoever renders now will be told what is wrong.
+        meanwhile = {name: each for name, each in self._ready.items() if before.get(name) is not each}
+        self._ready = there | meanwhile
+
+    async def sweep(self, wanted: Iterable[Wanted], older_than_s: float = sweeping.DAY_S) -> int:
+        """Delete renderings that nobody has wanted for so long; gives how many sounds are gone.
+
+        What is wanted is marked so: a sound goes at the earliest `older_than_s` after the last sweep that wanted it,
+        and never within a day. `wanted` must name the sounds of running calls, too.
+        """
+        names = set()
+        for each in wanted:
+            account, key = ("", each) if isinstance(each, str) else each
+            try:
+                names.add(self._ordered(key, account).name)
+            except SoundUnavailable:
+                continue
+        await self.refresh()
+        keep = {path.name for name in names if (path := self._path(name)) is not None}
+        gone = await asyncio.to_thread(sweeping.sweep, self._directory, keep, older_than_s)
+        await self.refresh()
+        return gone
+
+    def _path(self, name: str) -> Path | None:
+        there = self._ready.get(name)
+        return None if there is None else there.path
+
+    def _ordered(self, key: str, account: str) -> Order:
+        return ordered(key, account, self._audios, self._speech)
+
+    async def _shared(self, order: Order, fetch_anew: Kept | None) -> Rendered:
+        """One rendering for all who want the same at the same time."""
+        anew = fetch_anew is not None and isinstance(order.sound, Url)
+        name = f"{order.name} anew" if anew else order.name
+        task = self._rendering.get(name)
+        if task is None:
+            task = asyncio.create_task(self._render(order, fetch_anew if anew else None))
+            self._rendering[name] = task
+            task.add_done_callback(lambda done: self._rendered(name, done))
+        return await asyncio.shield(task)
+
+    async def _render(self, order: Order, fetch_anew: Kept | None) -> Rendered:
         async with self._turns:
             try:
-                rendered = await asyncio.to_thread(self._make, key)
+                made = await self._make(order, fetch_anew)
             except OSError as error:
                 mend = "free some space, and let the engine write its prompt directory"
-                raise SoundUnavailable(
-                    keys.shown(key), f"it cannot be written ({error.strerror})", mend
-                ) from error
-        self._ready[_key_hash(key)] = rendered
-        return rendered
+                reason = f"it cannot be written ({error.strerror})"
+                raise SoundUnavailable(keys.shown(order.key), reason, mend) from error
+        self._ready[order.name] = made
+        return made
 
-    def _rendered(self, key: str, task: asyncio.Task[Rendered]) -> None:
-        self._rendering.pop(key, None)
+    async def _make(self, order: Order, fetch_anew: Kept | None) -> Rendered:
+        room = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._directory, prefix=sweeping.ROOM))
+        try:
+            if isinstance(order.sound, Url):
+                return await self._fetched(order, order.sound.address, room, fetch_anew)
+            return await asyncio.to_thread(self._workshop.make, order, room)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
+
+    async def _fetched(self, order: Order, address: str, room: Path, fetch_anew: Kept | None) -> Rendered:
+        before = self._ready.get(order.name)
+        before = before and await asyncio.to_thread(known, before.path)
+        if before is not None and fetch_anew is None:
+            return before
+        try:
+            if self._fetcher is None:
+                mend = "publish its flow again, or upload the file and choose it as audio"
+                raise SoundUnavailable(keys.shown(order.key), "it was never fetched", mend)
+            await self._fetcher.fetch(address, room / "source")
+            return await asyncio.to_thread(self._workshop.make, order, room)
+        except SoundError as error:
+            if before is None or fetch_anew is None:
+                raise
+            fetch_anew(order.key, error)
+            return before
+
+    def _rendered(self, name: str, task: asyncio.Task[Rendered]) -> None:
+        self._rendering.pop(name, None)
         if not task.cancelled():
             task.exception()  # Retrieved here too: whoever asked may be gone, and the next who asks tries again.
 
-    def _make(self, key: str) -> Rendered:
-        """Runs in a thread, and may run in several processes at once: the last rename wins with equal sound."""
-        sound = keys.parse(key)
-        with tempfile.TemporaryDirectory(dir=self._directory, prefix=ROOM_PREFIX) as name:
-            room = Path(name)
-            match sound:
-                case Say(language, voice, text):
-                    target = self._target(sound, key)
-                    if known := _known(target):
-                        return known
-                    # Named .wav, for programs that choose a format by the name.
-                    spoken = room / "speech.wav"
-                    self._speech.speak(text, language, voice, spoken)
-                    with _about(keys.shown(key)):
-                        return _of(audio.canonical(spoken, target))
-                case Audio(id):
-                    # A copy, so that what is hashed is what is converted, whatever becomes of the upload meanwhile.
-                    with _about(f"audio {id!r}"):
-                        source = _copied(located(self._audio_root, id), room / "source")
-                        target = self._target(sound, key, _sha256(source))
-                        return _known(target) or _of(audio.canonical(source, target))
-                case Made(name):
-                    target = self._target(sound, key)
-                    made = {"beep": audio.beep, "hold-music": audio.hold_music}[name]
-                    return _known(target) or _of(made(target))
-                case Url():
-                    mend = "upload the file and choose it as audio"
-                    raise SoundUnavailable(keys.shown(key), "sounds by URL are not served yet", mend)
-                case Builtin():
-                    raise AssertionError("phrases are rendered as their words")
-                case _:
-                    assert_never(sound)
 
-    def _target(self, sound: Say | Audio | Made, key: str, content: str = "") -> Path:
-        kind = keys.kind(sound)
-        return self._directory / f"{kind}-{_key_hash(key)}-{self._edition(kind, content)}.wav"
-
-    def _edition(self, kind: str, content: str = "") -> str:
-        """Hash of all that decides how a key sounds, apart from the key itself."""
-        speech = self._speech.edition if kind == "say" else ""
-        return hashlib.sha256("\0".join((RENDERER, speech, content)).encode()).hexdigest()[:24]
-
-    def _find_rendered(self) -> None:
-        """Fill the index from the names in the directory; of an audio's editions, the newest counts."""
-        current = {kind: self._edition(kind) for kind in ("say", "made")}
-        newest: dict[str, float] = {}
-        for entry in os.scandir(self._directory):
-            with suppress(FileNotFoundError):  # Another engine may be rendering into this directory.
-                changed = entry.stat(follow_symlinks=False).st_mtime
-                name = NAME.fullmatch(entry.name)
-                if name is None:
-                    _clear_left_over(Path(entry.path), changed)
-                    continue
-                kind, key, edition = name.groups()
-                if edition != current.get(kind, edition) or changed < newest.get(key, changed):
-                    continue
-                if rendered := _known(Path(entry.path)):
-                    newest[key] = changed
-                    self._ready[key] = rendered
-
-
-def _clear_left_over(path: Path, changed: float) -> None:
-    """Remove what a crash left of a rendering; a rendering of this hour may be going on."""
-    if changed > time.time() - LEFT_OVER_S:
-        return
-    if path.name.startswith(ROOM_PREFIX):
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.name.endswith(PART):
-        path.unlink()
-
-
-def _plain(key: str) -> str:
-    """The key itself; for a phrase of the product, the key of its words, so that it is rendered as such."""
-    if not key.startswith("builtin:"):
-        return key
-    sound = keys.parse(key)
-    if not isinstance(sound, Builtin):
-        return key
-    words = phrases.words(sound)
-    return keys.say(words.text, words.language, words.voice)
-
-
-def _key_hash(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _copied(source: Path, target: Path) -> Path:
-    decode.recognise(source)  # Refuses what is too big to be worth a copy.
-    shutil.copyfile(source, target)
-    return target
-
-
-@contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Name the sound as the flow does, and not by a file that nobody has heard of."""
-    try:
-        yield
-    except BadAudio as error:
-        raise type(error)(name, error.reason, error.mend) from error
-
-
-def _of(sound: audio.Sound) -> Rendered:
-    return Rendered(sound.path, sound.duration_ms)
-
-
-def _known(path: Path) -> Rendered | None:
-    """A file rendered before, if it is there and whole."""
-    try:
-        return Rendered(path, wav.duration_ms(path))
-    except (BadAudio, OSError):
-        return None
+def _by_key(failures: dict[Wanted, SoundError]) -> dict[str, SoundError]:
+    """Failures by key; by key and account where two accounts fail with the same key."""
+    told: dict[str, SoundError] = {}
+    for each, failure in failures.items():
+        account, key = ("", each) if isinstance(each, str) else each
+        told[f"{key} ({account})" if key in told else key] = failure
+    return told

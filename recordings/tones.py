@@ -1,7 +1,8 @@
 """Sound made of numbers: the beep before a message, silence, and music for a waiting caller.
 
 Everything is computed, so it is the same everywhere and nobody's property. Levels leave room below full
-scale, as a telephone line clips early. Samples are 16-bit little-endian at 8 kHz, as WAV has them.
+scale, as a telephone line clips early. Samples are 16-bit little-endian, as WAV has them, at 8 kHz unless asked
+otherwise.
 """
 
 import math
@@ -20,6 +21,7 @@ FADE_MS: Final = 10
 
 MUSIC_AMPLITUDE: Final = 0.12
 NOTE_MS: Final = 400
+STRIKE_MS: Final = 5
 MUSIC_HZ: Final = (
     *(261.63, 329.63, 392.00, 523.25, 392.00, 329.63),
     *(220.00, 261.63, 329.63, 440.00, 329.63, 261.63),
@@ -30,37 +32,38 @@ MUSIC_HZ: Final = (
 MUSIC_ROUNDS: Final = 2
 
 
-def silence(duration_ms: int) -> bytes:
+def silence(duration_ms: int, rate_hz: int = RATE_HZ) -> bytes:
     """`duration_ms` of nothing."""
-    return bytes(2 * _samples(duration_ms))
+    return bytes(2 * _samples(duration_ms, rate_hz))
 
 
-def tone(hz: float, duration_ms: int, amplitude: float) -> bytes:
+def tone(hz: float, duration_ms: int, amplitude: float, rate_hz: int = RATE_HZ) -> bytes:
     """A sine of `amplitude` (0 to 1), with short fades so that it does not click."""
-    count = _samples(duration_ms)
-    fade = max(1, _samples(FADE_MS))
-    step = 2 * math.pi * hz / RATE_HZ
+    count = _samples(duration_ms, rate_hz)
+    fade = max(1, _samples(FADE_MS, rate_hz))
+    step = 2 * math.pi * hz / rate_hz
     peak = FULL_SCALE * amplitude
     return _packed(
         round(peak * min(1.0, i / fade, (count - 1 - i) / fade) * math.sin(step * i)) for i in range(count)
     )
 
 
-def beep() -> bytes:
+def beep(rate_hz: int = RATE_HZ) -> bytes:
     """The sign to speak now."""
-    return tone(BEEP_HZ, BEEP_MS, BEEP_AMPLITUDE)
+    return tone(BEEP_HZ, BEEP_MS, BEEP_AMPLITUDE, rate_hz)
 
 
-def hold_music() -> bytes:
+def hold_music(rate_hz: int = RATE_HZ) -> bytes:
     """About 19 s of plucked broken chords, each note ringing on into the next two."""
-    step = _samples(NOTE_MS)
+    step = _samples(NOTE_MS, rate_hz)
+    attack = _samples(STRIKE_MS, rate_hz)
     notes = list(islice(cycle(MUSIC_HZ), MUSIC_ROUNDS * len(MUSIC_HZ)))
     length = step * len(notes)
     mix = [0.0] * length
     for number, hz in enumerate(notes):
-        turn = 2 * math.pi * hz / RATE_HZ
+        turn = 2 * math.pi * hz / rate_hz
         for i in range(3 * step):
-            strike = min(1.0, i / 40) * math.exp(-3.0 * i / step) * (1.0 - i / (3 * step))
+            strike = min(1.0, i / attack) * math.exp(-3.0 * i / step) * (1.0 - i / (3 * step))
             # The tail of the last notes rings into the beginning: played again and again, there is no gap.
             mix[(number * step + i) % length] += strike * math.sin(turn * i)
     return _packed(round(FULL_SCALE * MUSIC_AMPLITUDE * max(-2.0, min(2.0, value))) for value in mix)
@@ -73,5 +76,5 @@ def _packed(samples: Iterable[int]) -> bytes:
     return packed.tobytes()
 
 
-def _samples(duration_ms: int) -> int:
-    return duration_ms * RATE_HZ // 1_000
+def _samples(duration_ms: int, rate_hz: int) -> int:
+    return duration_ms * rate_hz // 1_000

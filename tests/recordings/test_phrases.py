@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flowengine.flow.document import FARTHEST_SAID, WAITS_SAID_MIN, WaitingLine
+from flowengine.flow.prompts import Manner
 from recordings import audio, keys, phrases
 from recordings.errors import SoundUnavailable
 from recordings.keys import Builtin
@@ -25,11 +26,31 @@ def said(key: str) -> str:
 def test_all_that_a_flow_can_announce_is_a_sound() -> None:
     line = WaitingLine(max_waiting=5, announce_position=True, announce_wait=True)
     for language in ("en-US", "ja-JP", "de"):
-        wanted = line.sounds(language)
+        wanted = line.sounds(Manner(language))
         assert len(wanted) == len(PLACES) + len(WAITS_SAID_MIN)
         assert len({said(key) for key in wanted}) == len(wanted), "each number has words of its own"
     of_the_flow = {"place": frozenset(PLACES), "wait": frozenset(WAITS_SAID_MIN)}
     assert of_the_flow == keys.COUNTS
+
+
+def test_a_phrase_is_spoken_by_the_voice_of_its_flow() -> None:
+    for language, voice in (("ja-JP", "mei"), ("en-GB", "f3"), ("sv", "")):
+        key = Manner(language, "mei" if language == "ja-JP" else "f3").phrase("place", 3)
+        sound = keys.parse(key)
+        assert isinstance(sound, Builtin)
+        assert (sound.phrase, sound.language, sound.number) == ("place", language, 3)
+        assert phrases.words(sound).voice == voice, "another language has other voices"
+
+
+@pytest.mark.parametrize("name", keys.FIXED)
+@pytest.mark.parametrize("manner", [Manner("en-US"), Manner("ja-JP", "mei"), Manner()])
+def test_every_phrase_has_words(name: keys.Fixed, manner: Manner) -> None:
+    sound = keys.parse(manner.phrase(name))
+    assert isinstance(sound, Builtin)
+    assert sound.phrase == name
+    spoken = phrases.words(sound)
+    assert spoken.text == phrases.WORDS["ja" if manner.language == "ja-JP" else "en"][name]
+    assert spoken.voice == manner.voice
 
 
 @pytest.mark.parametrize(
@@ -57,10 +78,10 @@ def test_words(key: str, words: str) -> None:
 
 
 def test_japanese_is_written_in_kana() -> None:
-    for phrase, numbers in keys.COUNTS.items():
-        for number in numbers:
-            letters = [c for c in said(f"builtin:{phrase}:ja:{number}") if c.isalnum()]
-            assert all(unicodedata.name(c).startswith("HIRAGANA") for c in letters), letters
+    counted = [f"{phrase}:ja:{number}" for phrase, numbers in keys.COUNTS.items() for number in numbers]
+    for phrase in [*counted, *(f"{fixed}:ja" for fixed in keys.FIXED)]:
+        letters = [c for c in said(f"builtin:{phrase}") if c.isalnum()]
+        assert all(unicodedata.name(c).startswith("HIRAGANA") for c in letters), letters
 
 
 def test_other_languages_hear_english_from_an_english_voice() -> None:
@@ -77,7 +98,8 @@ def test_other_languages_hear_english_from_an_english_voice() -> None:
         "builtin:place:en:0", "builtin:place:en:21", "builtin:place:en:-1", "builtin:place:en:03",
         "builtin:place:en: 3", "builtin:place:en:３", "builtin:place:en:three", "builtin:place:en:",
         "builtin:place:en", "builtin:place:3", "builtin:place", "builtin:wait:en:4", "builtin:wait:en:60",
-        "builtin:wait:en:1:2", "builtin:wait", "builtin:hour:en:1",
+        "builtin:wait:en:1:2", "builtin:wait", "builtin:hour:en:1", "builtin:place:en:3@", "builtin:place:en:3@a b",
+        "builtin:place@mei:en:3",
     ],
 )  # fmt: skip
 async def test_other_numbers_are_no_keys(key: str, tmp_path: Path) -> None:
@@ -98,8 +120,9 @@ async def test_they_are_looked_up_once_rendered(tmp_path: Path) -> None:
 async def test_the_real_voice_says_each_number_and_says_it_differently(tmp_path: Path, language: str) -> None:
     library = PromptLibrary(tmp_path, EspeakSpeech())
     wanted = [f"builtin:{phrase}:{language}:{n}" for phrase, ns in keys.COUNTS.items() for n in sorted(ns)]
+    wanted += [f"builtin:{phrase}:{language}" for phrase in keys.FIXED]
     rendered = await library.render_all(wanted)
     assert len({sound.path.read_bytes() for sound in rendered.values()}) == len(wanted)
     for key, sound in rendered.items():
-        assert 900 < sound.duration_ms < 6_000, key
+        assert 900 < sound.duration_ms < 8_000, key
         assert audio.level_dbfs(sound.path) > -30, key

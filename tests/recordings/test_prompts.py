@@ -50,7 +50,8 @@ async def test_rendered_then_looked_up(library: PromptLibrary, speech: ToneSpeec
     assert rendered.media + ".wav" == str(rendered.path)
     assert rendered.path.is_absolute()
     assert speech.spoken == [("Hello there", "en-US", "")]
-    assert rendered_files(tmp_path / "prompts") == [rendered.path.name], "nothing else is left"
+    both = [rendered.path.name, rendered.wide.name]
+    assert rendered_files(tmp_path / "prompts") == both, "nothing else is left"
 
 
 async def test_many_callers_share_one_rendering(library: PromptLibrary, speech: ToneSpeech) -> None:
@@ -175,7 +176,7 @@ def test_no_combination_of_parts_leads_outside(
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("url:https://example.com/a.wav", "not served yet"),
+        ("url:https://example.com/a.wav", "never fetched"),
         ("tone:boop", "not a sound key"),
         ("builtin:laugh:en", "not a sound key"),
         ("say:en", "not a sound key"),
