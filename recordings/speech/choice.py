@@ -1,7 +1,9 @@
 """Which engine speaks a prompt: by its language and its voice.
 
-A voice with an engine before it (`espeak-ng.f3`, or `open-jtalk` alone) is spoken by that engine. Any other is spoken
-by the first engine that has it in that language, of: the speech command, Open JTalk, espeak-ng.
+- A voice with an engine before it (`espeak-ng.f3`, or `open-jtalk` alone) is spoken by that engine.
+- A prompt without a voice is spoken by the first that speaks the language: the speech command, Open JTalk, espeak-ng.
+- Any other voice is looked for the other way round, for the voices of a command line are not known: setting one up
+  takes no voice away from the engines that had it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +23,7 @@ class Speeches(Speech):
     """Several engines as one."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
-        """`engines` in the order they are asked; the last takes what no other does."""
+        """`engines` in the order they are asked for a voice; the last answers for what no other takes."""
         self.engines = tuple(engines)
 
     @property
@@ -54,7 +56,7 @@ class Speeches(Speech):
                     return engine, own
             mend = "set a speech command, or leave the voice empty"
             raise SpeechRefused(f"voice {voice}", f"there is no engine {name} here", mend)
-        for engine in self.engines:
+        for engine in reversed(self.engines) if voice else self.engines:
             if engine.takes(language, voice):
                 return engine, voice
         return self.engines[-1], voice

@@ -33,7 +33,8 @@ class Speech(Protocol):
     def edition_for(self, language: str, voice: str) -> str:
         """Changes whenever a prompt in this language and voice would sound different, and at no other time.
 
-        A live call may ask: it touches memory only, and never raises, whatever the tag and the name.
+        A live call may ask: but for the first time it touches memory only, and it never raises, whatever the tag and
+        the name.
         """
         del language, voice  # One engine, one sound, unless it knows better.
         return self.edition
@@ -78,7 +79,7 @@ class Engine(Speech, Protocol):
         ...
 
     def takes(self, language: str, voice: str) -> bool:
-        """Whether a prompt is this engine's to speak; memory only, like `edition_for`."""
+        """Whether it speaks the language, and has the voice if one is named; as quick as `edition_for`."""
         ...
 
     def offer(self) -> Offer:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from recordings.errors import SpeechRefused
+from recordings.errors import SpeechRefused, ToolFailed
 from recordings.process import Finished, run
 from recordings.speech.engine import (
     INSTALL_OPEN_JTALK,
@@ -60,9 +60,9 @@ class EspeakSpeech(Engine):
         spoken(self._run(argv, SPEAK_S, words), self._binary, text, target)
 
     def takes(self, language: str, voice: str) -> bool:
-        """Everything: it is the engine of last resort, and says best what it cannot speak."""
-        del language, voice
-        return True
+        """Every language, and the variants it has. The first answer about a voice waits for a list of them."""
+        del language
+        return not voice or voice.lower() in self._variants_if_any
 
     def offer(self) -> Offer:
         """See `Engine.offer`."""
@@ -105,6 +105,14 @@ class EspeakSpeech(Engine):
         """Lower-case name of a variant's file -> that name."""
         files = (Path(file).name for _, _, file, _ in self._listed("--voices=variant"))
         return {file.lower(): file for file in files}
+
+    @cached_property
+    def _variants_if_any(self) -> dict[str, str]:
+        """The variants; none without espeak-ng, so that it is not looked for at every call."""
+        try:
+            return self._variants
+        except ToolFailed:
+            return {}
 
     def _listed(self, option: str) -> Iterable[tuple[int, str, str, str]]:
         """Rank, language, file and other languages of each line of espeak-ng's list of voices."""

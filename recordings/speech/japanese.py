@@ -121,9 +121,14 @@ _RULES: Final[tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
         (r"(?<=の)(?<![ら右左前後上下]の)方(?=[はもへでに、。])", "カタ"),
         (r"(?<=ない)方(?=[はもへでに、。])", "カタ"),
         (r"お話し", "おはなし"),
+        (
+            r"(?<!にち)はち(?=ばん|じ|がつ|にち|にん|えん|ふん|ぷん|ねん|かい|ごう)",
+            "ハチ",
+        ),  # Else は is read wa.
         (r"有り?難う", "ありがとう"),
         (r"何なりと", "なんなりと"),
-        # A space between Japanese words is where the line was broken: a breath.
-        (r"(?:(?<=[ぁ-ゖァ-ヺー一-鿿々])|(?<=-\d{4})) (?=[ぁ-ゖァ-ヺ一-鿿0-9])", "、"),
+        # A space beside kanji is where the line was broken: a breath. Between kana it only parts words.
+        (r"(?<=[一-鿿々]) (?=[ぁ-ゖァ-ヺ一-鿿0-9])|(?<=[ぁ-ゖァ-ヺー]) (?=[一-鿿])", "、"),
+        (r"(?<=-\d{4}) (?=[ぁ-ゖァ-ヺ一-鿿])", "、"),
     )
 )

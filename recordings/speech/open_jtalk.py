@@ -88,7 +88,7 @@ class OpenJTalkSpeech(Engine):
         return f"{NAME}/{self._installed or 'none'}/{PREPARATION}/{manner}"
 
     def takes(self, language: str, voice: str) -> bool:
-        """Japanese without a voice if it is installed; one of its voices also if not, for a clear answer."""
+        """Japanese, and without a voice only if it is installed; its own voices also if not, for a clear answer."""
         wanted = voice.lower() in MANNERS if voice else self._installed is not None
         return wanted and _japanese(language)
 

@@ -1,11 +1,14 @@
 """How Japanese is read, kanji, numbers and all: text put right by us, and read by Open JTalk's dictionary."""
 
+import re
 import time
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recordings import keys, phrases
 from recordings.errors import SpeechRefused
 from recordings.speech import OpenJTalkSpeech
 from recordings.speech.japanese import SENTENCE_LIMIT, sentences
@@ -21,6 +24,9 @@ READ = {
     "代表取締役、経理部、受付": "ダイヒョートリシマリヤク、ケーリブ、ウケツケ",
     "東京都千代田区霞が関1丁目、大阪市北区梅田": "トーキョートチヨダクカスミガセキイッチョーメ、オーサカシキタクウメダ",
     "㈱日本橋商事": "カブシキガイシャニホンバシショージ",
+    "つうわを ろくおんさせていただきます": "ツーワヲロクオンサセテイタダキマス",
+    "もしもし 山田です": "モシモシ、ヤマダデス",
+    "はちばん、じゅうはちばんめ、はちじ": "ハチバン、ジューハチバンメ、ハチジ",
     # Keys and choices
     "1番、2番、3番、4番、5番、6番、7番、8番、9番、0番": (
         "イチバン、ニバン、サンバン、ヨンバン、ゴバン、ロクバン、ナナバン、ハチバン、キューバン、ゼロバン"
@@ -58,6 +64,7 @@ READ = {
     "¥1,980、12,345円": "センキューヒャクハチジューエン、イチマンニセンサンビャクヨンジューゴエン",
     "1人、2人、3名様": "ヒトリ、フタリ、サンメーサマ",
     "3階、5F": "サンガイ、ゴカイ",
+    "〒100-0001 東京都": "ユービンバンゴーイチマルマルノゼロゼロゼロイチ、トーキョート",
     # Latin letters and addresses
     "Café、ABC、No.3": "カフェ、エイビーシー、ナンバーサン",
     "info@example.jp": "インフォアットマークエグザンプルドットジェーピー",
@@ -76,6 +83,26 @@ def read() -> dict[str, str]:
 def test_it_is_read_as_a_receptionist_would(read: dict[str, str], text: str) -> None:
     pauses_as_commas = read[text].replace("、、", "、")
     assert pauses_as_commas == READ[text]
+
+
+def test_the_phrases_of_the_product_are_read_as_their_kana() -> None:
+    """Long vowels and particles aside, what is written is what is said: は in はち is no particle."""
+    words = [
+        *(phrases.words(keys.Builtin(phrase, "ja")).text for phrase in get_args(keys.Fixed)),
+        *(phrases.words(keys.Builtin("place", "ja", number)).text for number in range(1, 21)),
+        *(
+            phrases.words(keys.Builtin("wait", "ja", minutes)).text
+            for minutes in (1, 2, 3, 5, 10, 15, 20, 30)
+        ),
+    ]
+    read = OpenJTalkSpeech().reading("。".join(text.replace("。", "、") for text in words)).sentences
+    assert [consonants(kana) for kana in read] == [consonants(text) for text in words]
+
+
+def consonants(kana: str) -> str:
+    """Katakana without signs, vowels and long marks, which are written in more ways than said."""
+    katakana = "".join(chr(ord(char) + 0x60) if "ぁ" <= char <= "ゖ" else char for char in kana)
+    return re.sub(r"[、。アイウエオー]", "", katakana)
 
 
 def test_sentences_end_where_they_end() -> None:
