@@ -30,7 +30,8 @@ HEARING_S: Final = 1.0
 
 _NO_PART_OF_THE_QUESTION: Final[dict[str, Any]] = {
     **dict.fromkeys(("connections", "label", "key_labels"), True),
-    "prompt": True,
+    **dict.fromkeys(("tells_of_recording", "recording_sides"), True),  # nobody in the call can notice
+    **dict.fromkeys(("prompt", "recording_notice"), True),  # compared as sounds
     "queue": {"notice", "music"},  # compared as sounds
 }
 

@@ -12,8 +12,8 @@ from flowengine.flow.document import Flow, State
 
 Kind = Literal["flow_changed", "state_added", "state_removed", "state_changed", "rewired", "moved"]
 
-UNHEARD: Final = frozenset({"name", "description", "label", "key_labels"})
-"""Fields no caller can notice."""
+UNHEARD: Final = frozenset({"name", "description", "label", "key_labels", "tells_of_recording"})
+"""Fields that change nothing of a call: they are for people, and for the rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def diff(old: Flow, new: Flow) -> Difference:
 
 
 def _flow_changes(old: Flow, new: Flow) -> Iterator[Change]:
-    for field in ("name", "description", "language", "goodbye", "start"):
+    for field in ("name", "description", "language", "voice", "goodbye", "start"):
         before, after = _json(getattr(old, field)), _json(getattr(new, field))
         if before != after:
             message = f"{field}: {_shown(before)} became {_shown(after)}"

@@ -2,12 +2,13 @@
 
 The graph has the states as nodes and the connected exits as edges. Every rule is linear in states and exits,
 whatever is drawn, because drafts come from people and from the network. What a single state may say is in
-`content`.
+`content`, and whether callers are told that they are recorded in `consent`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from flowengine.flow.consent import consent_problems, untold
 from flowengine.flow.content import Directory, content_problems, prompt_problems
 from flowengine.flow.document import KEYS, Announcement, Flow, Ivr, State, Voicemail
 from flowengine.flow.problems import Problem, pointer, problem
@@ -54,6 +55,7 @@ def problems(
         for _, target in exits:
             incoming[target] += 1
 
+    by_surprise = untold(flow, edges)
     found = list(_whole(flow, directory, numbers_taken or {}))
     for name, state in flow.states.items():
         found += _place(name, reached, incoming[name])
@@ -61,6 +63,8 @@ def problems(
         found += _connections(flow, name, state)
         if name in reached:
             found += _open_exits(flow, name, state)
+        if name in by_surprise:
+            found += consent_problems(name, by_surprise[name])
     found += _loop_problems(edges, flow.start)
     return found
 

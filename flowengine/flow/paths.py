@@ -11,6 +11,8 @@ from itertools import islice
 from typing import Final, NamedTuple, assert_never
 
 from flowengine.flow.document import (
+    FARTHEST_SAID,
+    WAITS_SAID_MIN,
     Announcement,
     Flow,
     GroupTransfer,
@@ -20,6 +22,7 @@ from flowengine.flow.document import (
     State,
     UserTransfer,
     Voicemail,
+    WaitingLine,
 )
 
 BEEP_S: Final = 1.0
@@ -148,7 +151,6 @@ def stay_s(
     def length(prompt: Prompt | None) -> float:
         return sound_s(prompt.sound(manner)) if prompt is not None else 0.0
 
-    notice = length(state.recording_notice) if isinstance(state, UserTransfer | GroupTransfer) else 0.0
     match state:
         case Ivr():
             return state.attempts * (length(state.prompt) + state.timeout_s)
@@ -156,17 +158,23 @@ def stay_s(
             return length(state.prompt)
         case Voicemail():
             return length(state.prompt) + (BEEP_S if state.beep else 0.0) + state.max_duration_s
-        case UserTransfer():
-            line = state.queue
-            if line is None:
-                return notice + state.ring_timeout_s
-            music = length(line.music) if line.music is not None else HOLD_MUSIC_S
-            return notice + length(line.notice) + line.music_cycles * music + state.ring_timeout_s
-        case GroupTransfer():
-            waves = len(members.get(state.group, ())) if state.ringing == "sequential" else 1
-            return notice + max(waves, 1) * state.ring_timeout_s
+        case UserTransfer() | GroupTransfer():
+            notice = length(state.recording_notice) if state.record else 0.0
+            waves = 1
+            if isinstance(state, GroupTransfer) and state.ringing == "sequential":
+                waves = max(len(members.get(state.group, ())), 1)
+            line = wait_s(state.queue, manner, sound_s) if state.queue else 0.0
+            return notice + max(waves * state.ring_timeout_s, line + state.ring_timeout_s)
         case _:
             assert_never(state)
+
+
+def wait_s(line: WaitingLine, manner: Manner, sound_s: Callable[[str], float]) -> float:
+    """Give the longest time a caller waits in a line, in seconds; after a turn everybody rings at once."""
+    told = line.announcements(manner, FARTHEST_SAID, WAITS_SAID_MIN[-1] * 60.0)
+    music = sound_s(line.music.sound(manner)) if line.music is not None else HOLD_MUSIC_S
+    notice = sound_s(line.notice.sound(manner)) if line.notice is not None else 0.0
+    return notice + line.music_cycles * (music + sum(sound_s(each) for each in told))
 
 
 def estimated_s(sound: str) -> float:

@@ -130,6 +130,13 @@ CODES: dict[str, Rule] = {
         "warning", "A key has a label and no connection.", "Connect it, or remove the label."
     ),
     "group_without_members": Rule("warning", "A group has no members to ring.", "Add members to the group."),
+    "recording_without_notice": Rule(
+        "warning",
+        "A call can come to a transfer that records without having been told of it. A notice on each of the ways"
+        " will do.",
+        "Give the transfer a recording_notice, or set tells_of_recording of an announcement which says so on the"
+        " way.",
+    ),
     "language_mismatch": Rule(
         "warning",
         "A text is not written in the script of the language it will be spoken in.",

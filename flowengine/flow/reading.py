@@ -192,7 +192,7 @@ def _document_path(loc: tuple[int | str, ...]) -> list[int | str]:
     in_state = parts[:1] == ["states"]
     in_line = in_state and parts[2:3] == ["queue"]
     at = 3 if in_line else 2 if in_state else 0
-    if len(parts) > at + 1 and parts[at] in ("goodbye", "prompt", "notice", "music"):
+    if len(parts) > at + 1 and parts[at] in ("goodbye", "prompt", "recording_notice", "notice", "music"):
         del parts[at + 1]  # the kind of the prompt
     return parts
 

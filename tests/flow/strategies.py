@@ -67,6 +67,17 @@ def waiting_lines() -> st.SearchStrategy[WaitingLine]:
     )
 
 
+def _recordings() -> st.SearchStrategy[dict[str, Any]]:
+    """Settings of a transfer: whether and how talks are recorded, and what the caller is told of it."""
+    return st.fixed_dictionaries(
+        {
+            "record": st.booleans(),
+            "recording_sides": st.sampled_from(["mixed", "apart"]),
+            "recording_notice": st.none() | prompts(),
+        }
+    )
+
+
 @st.composite
 def _kinds(draw: st.DrawFn) -> tuple[tuple[str, ...], Make]:
     """Choose the settings of a state of any kind; gives its exits and how to make it once they are wired."""
@@ -83,7 +94,8 @@ def _kinds(draw: st.DrawFn) -> tuple[tuple[str, ...], Make]:
                 "attempts": draw(st.integers(1, 3)),
             }
         case "announcement":
-            model, settings = Announcement, {"prompt": draw(prompts())}
+            model = Announcement
+            settings = {"prompt": draw(prompts()), "tells_of_recording": draw(st.booleans())}
         case "voicemail":
             model = Voicemail
             settings = {
@@ -97,7 +109,7 @@ def _kinds(draw: st.DrawFn) -> tuple[tuple[str, ...], Make]:
             settings = {
                 "user": draw(st.sampled_from(USERS)),
                 "ring_timeout_s": ring_s,
-                "record": draw(st.booleans()),
+                **draw(_recordings()),
                 "queue": draw(st.none() | waiting_lines()),
             }
         case _:
@@ -106,7 +118,8 @@ def _kinds(draw: st.DrawFn) -> tuple[tuple[str, ...], Make]:
                 "group": draw(st.sampled_from(GROUPS)),
                 "ringing": draw(st.sampled_from(["parallel", "sequential"])),
                 "ring_timeout_s": ring_s,
-                "record": draw(st.booleans()),
+                "queue": draw(st.none() | waiting_lines()),
+                **draw(_recordings()),
             }
     return model.EXITS, lambda connections: model(**settings, connections=connections)
 
@@ -143,6 +156,7 @@ def valid_flows(draw: st.DrawFn, max_states: int = 8) -> Flow:
     return Flow(
         format="flowengine/1",
         name="Random",
+        voice=draw(st.sampled_from([None, "f3"])),
         goodbye=draw(st.none() | prompts()),
         start="s0",
         states={name: make(wires[name]) for name, (_, make) in zip(names, chosen, strict=True)},

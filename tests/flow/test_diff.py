@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from flowengine.flow.diff import Change, diff
-from flowengine.flow.document import Audio, Flow, GroupTransfer, Ivr, Say, State, UserTransfer, WaitingLine
+from flowengine.flow.document import (
+    Announcement,
+    Audio,
+    Flow,
+    GroupTransfer,
+    Ivr,
+    Say,
+    State,
+    UserTransfer,
+    WaitingLine,
+)
 from tests.flow.drawing import HELLO, flow, menu, say
 
 
@@ -51,6 +61,7 @@ def test_layout_names_and_labels_do_not_touch_calls() -> None:
         ({"start": "b"}, 'start: "a" became "b"'),
         ({"goodbye": None}, 'goodbye: "Hello." became nothing'),
         ({"language": "en-GB"}, 'language: "en-US" became "en-GB"'),
+        ({"voice": "f3"}, 'voice: nothing became "f3"'),
     ],
 )
 def test_settings_of_the_flow_touch_calls(settings: dict[str, Any], message: str) -> None:
@@ -74,6 +85,7 @@ def test_states_come_and_go_and_are_rewired() -> None:
         "type": "announcement",
         "label": "",
         "prompt": {"say": "Hello."},
+        "tells_of_recording": False,
         "exits": {"next": None},
     }
 
@@ -92,6 +104,22 @@ def test_settings_of_a_state_are_told_by_field() -> None:
         ("queue.music", None, {"audio": "m"}),
     ]
     assert diff(old, new).routing_changed
+
+
+def test_the_settings_of_a_recording_are_told() -> None:
+    old = flow({"a": UserTransfer(user="u1", record=True)})
+    new = flow({"a": UserTransfer(user="u1", record=True, recording_sides="apart", recording_notice=HELLO)})
+    assert told(old, new) == [
+        'state "a": recording_sides "mixed" became "apart"',
+        'state "a": recording_notice nothing became "Hello."',
+    ]
+    assert diff(old, new).routing_changed
+
+
+def test_that_an_announcement_tells_of_recordings_is_for_the_rules_and_not_for_the_call() -> None:
+    old, new = flow({"a": say()}), flow({"a": Announcement(prompt=HELLO, tells_of_recording=True)})
+    assert told(old, new) == ['state "a": tells_of_recording False became True']
+    assert not diff(old, new).routing_changed
 
 
 def test_another_kind_of_state_is_told_as_a_change_of_type_and_fields() -> None:

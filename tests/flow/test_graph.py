@@ -287,6 +287,19 @@ def test_the_prompts_of_a_waiting_line_are_checked() -> None:
     ]
 
 
+def test_the_notice_of_a_recording_is_checked_like_any_prompt() -> None:
+    states: dict[str, State] = {
+        "a": UserTransfer(user="u1", recording_notice=Say(say=" "), connections={"busy": "b"}),
+        "b": GroupTransfer(group="g1", recording_notice=Audio(audio="aud_9"), connections={"busy": "c"}),
+        "c": UserTransfer(user="u1", recording_notice=Say(say="ろくおんします")),
+    }
+    assert [(problem.code, problem.pointer) for problem in problems(flow(states), Account())] == [
+        ("empty_prompt", "/states/a/recording_notice/say"),
+        ("unknown_audio", "/states/b/recording_notice/audio"),
+        ("language_mismatch", "/states/c/recording_notice/say"),
+    ]
+
+
 def test_users_groups_and_audio_are_looked_up_only_with_a_directory() -> None:
     drawn = flow(
         {

@@ -7,6 +7,7 @@ from flowengine.flow.document import (
     Audio,
     GroupTransfer,
     Ivr,
+    Manner,
     Say,
     State,
     UserTransfer,
@@ -116,13 +117,40 @@ def test_a_limit_that_just_suffices_gives_all() -> None:
             2 + 3 * 30 + 20,
         ),
         (UserTransfer(user="u", ring_timeout_s=20, queue=WaitingLine(max_waiting=1)), 60 + 20),
+        (
+            UserTransfer(
+                user="u",
+                ring_timeout_s=20,
+                queue=WaitingLine(max_waiting=1, music_cycles=2, announce_position=True, announce_wait=True),
+            ),
+            2 * (30 + 30 + 60) + 20,
+        ),
+        (UserTransfer(user="u", ring_timeout_s=20, record=True, recording_notice=HELLO), 2 + 20),
+        (UserTransfer(user="u", ring_timeout_s=20, recording_notice=HELLO), 20),
+        (GroupTransfer(group="g", ring_timeout_s=10, record=True, recording_notice=HELLO), 2 + 10),
+        (GroupTransfer(group="g", ring_timeout_s=10, queue=WaitingLine(max_waiting=1)), 60 + 10),
+        (
+            GroupTransfer(
+                group="g",
+                ringing="sequential",
+                ring_timeout_s=10,
+                queue=WaitingLine(max_waiting=1, notice=HELLO),
+            ),
+            2 + 60 + 10,
+        ),
+        (
+            GroupTransfer(
+                group="g", ringing="sequential", ring_timeout_s=60, queue=WaitingLine(max_waiting=1)
+            ),
+            3 * 60,
+        ),
         (GroupTransfer(group="g", ringing="parallel", ring_timeout_s=10), 10),
         (GroupTransfer(group="g", ringing="sequential", ring_timeout_s=10), 3 * 10),
         (GroupTransfer(group="nobody", ringing="sequential", ring_timeout_s=10), 10),
     ],
 )
 def test_the_longest_stay_in_a_state(state: State, stay: float) -> None:
-    assert stay_s(state, "en-US", seconds, {"g": ("a", "b", "c")}) == stay
+    assert stay_s(state, Manner("en-US"), seconds, {"g": ("a", "b", "c")}) == stay
 
 
 def test_the_longest_time_follows_the_longest_way_and_ends_with_the_goodbye() -> None:

@@ -58,6 +58,7 @@ def test_there_are_the_examples_the_docs_speak_of() -> None:
         "voicemail-only",
         "vip-queue",
         "ja-guidance",
+        "recorded-line",
     }
     page = FORMAT_PAGE.read_text(encoding="utf-8")
     assert all(f"schemas/examples/{stem}.json" in page for stem in stems)

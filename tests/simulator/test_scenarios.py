@@ -116,8 +116,8 @@ def test_timeline_json_and_trace_of_a_result() -> None:
         '0.000    plays "Welcome.',
         "1.100    key 1",
         "1.100  <- menu by 1",
-        "1.100    dials hanako at PJSIP/hanako",
-        "21.100    hanako did not answer",
+        "3.681    dials hanako at PJSIP/hanako",
+        "23.681    hanako did not answer",
         "keeps the voicemail, 5.1 s",
         "over: message (completed)",
     ):
