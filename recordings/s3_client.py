@@ -78,12 +78,7 @@ class S3Client:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                try:
-                    self._made = _made(self._address, self._patience)
-                except ValueError:
-                    reason = f"the AWS settings of this machine for {self._address} cannot be read"
-                    mend = "look at the variables AWS_* and the files in ~/.aws"
-                    raise LibraryUnavailable("the library", reason, mend) from None
+                self._made = _made(self._address, self._patience)
             return self._made
 
     def _refused(self, name: str, answer: Any) -> RecordingRefused:
@@ -98,6 +93,7 @@ class S3Client:
 
 def _made(address: S3Address, patience: Patience) -> Any:
     from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
     from botocore.session import Session
 
     logging.getLogger("botocore").setLevel(logging.INFO)
@@ -110,6 +106,11 @@ def _made(address: S3Address, patience: Patience) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session = Session()
-    region = address.region or session.get_config_variable("region") or "us-east-1"
-    return session.create_client("s3", region_name=region, endpoint_url=address.endpoint, config=config)
+    try:
+        session = Session()
+        region = address.region or session.get_config_variable("region") or "us-east-1"
+        return session.create_client("s3", region_name=region, endpoint_url=address.endpoint, config=config)
+    except (BotoCoreError, ValueError) as error:
+        reason = f"the settings of this machine for {address} cannot be read ({type(error).__name__})"
+        mend = "look at the variables AWS_* and at the files in ~/.aws"
+        raise LibraryUnavailable("the library", reason, mend) from None
