@@ -13,10 +13,11 @@ import structlog
 
 from flowengine.call import causes, commands
 from flowengine.call.commands import Command
-from flowengine.call.events import CALLER, Event, TimerFired
+from flowengine.call.events import CALLER, CallArrived, Event, TimerFired
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.record import CallRecord
 from flowengine.routing.directory import PublishedFlow
+from flowengine.routing.numbers import masked
 
 if TYPE_CHECKING:
     from flowengine.runtime import Engine
@@ -31,12 +32,14 @@ _LIBRARY: Final = frozenset(commands.LibraryCommand.__args__)
 class LiveCall:
     """One running call: its machine, its inbox and its timers."""
 
-    def __init__(self, engine: "Engine", call: str, published: PublishedFlow) -> None:
+    def __init__(self, engine: "Engine", call: str, published: PublishedFlow, first: CallArrived) -> None:
         self.engine = engine
         self.call = call
         self.published = published
         self.machine = CallMachine(published.flow)
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.inbox.put_nowait(first)
+        self._first = first
         self.task: asyncio.Task[None]
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._seq = 0
@@ -62,11 +65,14 @@ class LiveCall:
         engine = self.engine
         engine.forget(self.call)
         engine.desk.call_ended(self.published.account, self.call, engine.clock.now())
+        engine.meter.over(self.published.account, self.call, engine.clock.now())
         engine.switch.release(self.call)
 
     async def _begin(self) -> bool:
         """Open the journal; a call that cannot be journaled is not taken (the carrier hears 503)."""
         published = self.published
+        if not await self._can_be_paid():
+            return False
         try:
             await self.engine.journal.open(
                 self.call, published.account, published.id, published.version, self.engine.clock.now()
@@ -82,8 +88,29 @@ class LiveCall:
         self._log.info("call began")
         return True
 
-    def _refuse(self) -> None:
-        self.engine.switch.perform(self.call, [commands.HangUp(CALLER, causes.CONGESTION)])
+    async def _can_be_paid(self) -> bool:
+        """Ask the meter; a call that cannot be paid for, or that nobody can say of, is refused."""
+        engine = self.engine
+        try:
+            reason = await engine.meter.admit(
+                self.published.account, self.call, self._first.number, engine.clock.now()
+            )
+        except asyncio.CancelledError:
+            self._refuse()
+            self._over()
+            raise
+        except Exception:
+            self._log.exception("call refused: the meter cannot be asked")
+            reason = "meter_unavailable"
+        if reason is None:
+            return True
+        self._log.info("call refused", reason=reason, number=masked(self._first.number))
+        engine.on_refused(reason)
+        self._refuse(causes.CONGESTION if reason == "meter_unavailable" else causes.CALL_REJECTED)
+        return False
+
+    def _refuse(self, cause: int = causes.CONGESTION) -> None:
+        self.engine.switch.perform(self.call, [commands.HangUp(CALLER, cause)])
 
     async def _take(self, event: Event) -> None:
         said = self.machine.step(event)
@@ -95,6 +122,7 @@ class LiveCall:
             # A caller must not suffer from our database; the gap shows at the next replay.
             self._journal_failed("event not journaled", seq=seq, kind=type(event).__name__)
         self._show(event, said)
+        self._charge(event, said)
         self._perform(said)
 
     def _show(self, event: Event, said: list[Command]) -> None:
@@ -103,6 +131,12 @@ class LiveCall:
                 self.engine.watch(self.call, self.machine, event, said)
             except Exception:
                 self._log.exception("a watcher failed")
+
+    def _charge(self, event: Event, said: list[Command]) -> None:
+        try:
+            self.engine.meter.step(self.published.account, self.call, event, said)
+        except Exception:
+            self._log.exception("the meter failed at a step")
 
     def _perform(self, said: list[Command]) -> None:
         engine = self.engine

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from flowengine.call.commands import DeskCommand, LibraryCommand, SwitchCommand
+from flowengine.call.commands import Command, DeskCommand, LibraryCommand, SwitchCommand
 from flowengine.call.events import Event, Instant
 from flowengine.call.record import CallRecord
 
@@ -84,6 +84,34 @@ class Storage(Protocol):
 
     def perform(self, account: str, call: str, command: LibraryCommand) -> None:
         """Take a question for room, or what becomes of a recording. Returns at once."""
+
+
+class Meter(Protocol):
+    """Charges calls while they run. It answers with events: CreditRunsOut, and CallKilled when nothing is left."""
+
+    async def admit(self, account: str, call: str, number: str, at: Instant) -> str | None:
+        """Whether a call on this number can be paid for: None, or the reason why it must be refused."""
+        ...
+
+    def step(self, account: str, call: str, event: Event, said: Sequence[Command]) -> None:
+        """Take note of a step of a call, after it is journaled and before it is done. Returns at once."""
+
+    def over(self, account: str, call: str, at: Instant) -> None:
+        """Nothing is left of a call: settle what it owes, and give back what is promised to it."""
+
+
+class Unmetered:
+    """The meter of an installation that charges nobody."""
+
+    async def admit(self, *_: object) -> str | None:
+        """Every call is taken."""
+        return None
+
+    def step(self, *_: object) -> None:
+        """Nothing is charged."""
+
+    def over(self, *_: object) -> None:
+        """Nothing is owed."""
 
 
 class Journal(Protocol):

@@ -19,7 +19,7 @@ from flowengine.call.commands import Command
 from flowengine.call.events import CallArrived, CallKilled, Event, Instant, PauseAsked
 from flowengine.call.machine import CallMachine
 from flowengine.live_call import LiveCall
-from flowengine.ports import Arrival, Clock, Desk, Journal, Storage, Switch
+from flowengine.ports import Arrival, Clock, Desk, Journal, Meter, Storage, Switch, Unmetered
 from flowengine.routing.directory import Catalog, PublishedFlow, Rejection
 from flowengine.routing.numbers import e164, masked
 
@@ -77,6 +77,7 @@ class Engine:
         self.switch: Switch
         self.desk: Desk
         self.storage: Storage
+        self.meter: Meter = Unmetered()
         self.on_reachable: Callable[[str, bool], None] = lambda _endpoint, _is_reachable: None
         self.on_refused: Callable[[str], None] = lambda _reason: None
         """Told why a call was not taken."""
@@ -112,9 +113,8 @@ class Engine:
         call = self._new_call_id()
         caller = e164(arrival.caller, self.country) or arrival.caller
         first = CallArrived(self.clock.now(), number, caller, found.version, arrival.caller_name)
-        self._calls[call] = live = LiveCall(self, call, found)
+        self._calls[call] = live = LiveCall(self, call, found, first)
         self._empty.clear()
-        live.inbox.put_nowait(first)  # first: `adopt` may have to tell that the leg is gone already
         self.switch.adopt(arrival, call)
         live.task = self.background(live.run(), name=call)
 
