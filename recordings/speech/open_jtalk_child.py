@@ -1,11 +1,12 @@
 """The program that reads Japanese aloud, started by `open_jtalk` for each text and gone after it.
 
 A process of its own, because Open JTalk is C code that meets any text an admin may write: a crash or a hang in it must
-not take the calls of the engine down, and its 300 MB of dictionaries are given back. The price is half a second a text.
+not take the calls of the engine down, and its 200 MB are given back. The price is half a second a text.
 
-Argument: JSON with `path` (where Python finds its modules), `out` (the WAV file, or "" for the reading only), `speed`
-and `half_tone`. Standard input: a sentence a line. Standard output: JSON with the `kana` of each sentence, how many
-`moras` there are, and the words `unread` for which the dictionary has no sound; if there are any, nothing is spoken.
+Argument: JSON with `path` (where Python finds its modules), `out` (the WAV file, or "" for the reading only), `speed`,
+`half_tone` and `mora_limit`. Standard input: a sentence a line. Standard output: JSON with the `kana` of each sentence,
+how many `moras` there are, and the words `unread` for which the dictionary has no sound. If there are any, or too many
+moras, nothing is spoken.
 """
 
 import json
@@ -28,7 +29,7 @@ def main() -> None:
     unread = [word["string"] for word in words if word["mora_size"] == 0 and _has_letters(word["string"])]
     kana = ["".join(word["pron"] for word in sentence).replace("’", "") for sentence in read]
     moras = sum(word["mora_size"] for word in words)
-    if order["out"] and moras and not unread:
+    if order["out"] and 0 < moras <= order["mora_limit"] and not unread:
         _speak(jtalk, read, order)
     print(json.dumps({"kana": kana, "moras": moras, "unread": unread}))  # noqa: T201 - the answer
 

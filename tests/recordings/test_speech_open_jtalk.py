@@ -142,9 +142,19 @@ def test_the_voice_is_attributed() -> None:
         assert part in offer.attribution
 
 
-def test_a_text_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    with pytest.raises(ToolFailed, match=r"Open JTalk: it did not finish within 0\.05 s"):
-        OpenJTalkSpeech(seconds=0.05).speak(WELCOME, "ja", "", tmp_path / "out.wav")
+def test_a_text_of_more_than_ten_minutes_is_refused_before_it_is_spoken(tmp_path: Path) -> None:
+    text = "営業時間は午前九時から午後五時までです。" * 240
+    with pytest.raises(SpeechRefused, match=r"more than ten minutes.*split it"):
+        SPEECH.speak(text, "ja", "", tmp_path / "out.wav")
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_a_hang_of_its_program_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = tmp_path / "child.py"
+    child.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(open_jtalk, "_PROGRAM", child)
+    with pytest.raises(ToolFailed, match=r"Open JTalk: it did not finish within 0\.48 s"):
+        OpenJTalkSpeech(seconds=0.4).speak("はい", "ja", "", tmp_path / "out.wav")
 
 
 @pytest.mark.parametrize(
