@@ -53,6 +53,9 @@ class Unlimited:
     async def release(self, *_: object) -> None:
         """Nothing was taken."""
 
+    def finished(self, *_: object) -> None:
+        """Nothing grows."""
+
     async def stored(self, *_: object) -> None:
         """Nothing is counted."""
 

@@ -106,7 +106,8 @@ async def write_changes(session: AsyncSession, known: Books, stored: frozenset[H
     if known.new:
         plain = (entry._replace(details=dict(entry.details)) for entry in known.new)
         await connection.execute(
-            insert(Transfer), [{"id": new_id("trf"), **dict(zip(_ENTRY, each, strict=True))} for each in plain]
+            insert(Transfer),
+            [{"id": new_id("trf"), **dict(zip(_ENTRY, each, strict=True))} for each in plain],
         )
     if known.touched:
         found = [(place, known.balances[place]) for place in sorted(known.touched)]

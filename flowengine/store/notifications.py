@@ -8,7 +8,7 @@ twice, and carries its id for that.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.call.events import SECOND, Instant
@@ -55,17 +55,18 @@ async def notify(
     return await session.scalar(told) is not None
 
 
+async def is_due(session: AsyncSession, now: Instant) -> bool:
+    """Whether a notification waits to be delivered, without taking it."""
+    return await session.scalar(select(Notification.id).where(*_due(now)).limit(1)) is not None
+
+
 async def take_due(session: AsyncSession, now: Instant, many: int = 20) -> list[Notice]:
     """Take notifications that wait, the oldest first; nobody else takes them for `LEASE` or until they are settled."""
     rows = (
         await session.execute(
             select(*_COLUMNS)
             .join(Account, Account.id == Notification.account_id)
-            .where(
-                Notification.delivered_at.is_(None),
-                Notification.next_try_at <= now,
-                Notification.tries < MOST_TRIES,
-            )
+            .where(*_due(now))
             .order_by(Notification.next_try_at, Notification.id)
             .limit(many)
             .with_for_update(of=Notification, skip_locked=True)
@@ -116,3 +117,11 @@ _COLUMNS = (
     Notification.delivered_at,
     Notification.problem,
 )
+
+
+def _due(now: Instant) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Notification.delivered_at.is_(None),
+        Notification.next_try_at <= now,
+        Notification.tries < MOST_TRIES,
+    )

@@ -188,6 +188,7 @@ async def delete_recordings(
             raise NotStored(f"there is no recording {id} in this account")
         _check_deletable(rows[id])
     deleted = [row for row in rows.values() if row.status == "kept"]
+    await rooms.open_rooms(session, account, at)
     for row in deleted:
         row.status, row.deleted_at, row.deleted_by = "deleted", moment(at), by[:100]
     await session.flush()

@@ -14,7 +14,7 @@ the balances are opened are counted then.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.billing.plans import storage_plan
@@ -28,11 +28,13 @@ from flowengine.store.books import (
     Hold,
     Operation,
     Posted,
+    Release,
     Result,
 )
 from flowengine.store.errors import NotStored
 from flowengine.store.notifications import notify
-from flowengine.store.tables import Account, Recording, Transfer
+from flowengine.store.tables import Account, Call, LedgerAccount, Recording, Transfer
+from flowengine.store.tables import Hold as HoldRow
 
 ROOM: Final = "storage"
 STORED: Final = "storage.stored"
@@ -72,9 +74,12 @@ async def open_rooms(session: AsyncSession, account: str, at: Instant) -> None:
     Raises:
         NotStored: there is no such account.
     """
-    code = await session.scalar(select(Account.storage_plan).where(Account.id == account))
-    if code is None:
-        raise NotStored(f"there is no account {account}")
+    is_open = select(LedgerAccount.name).where(
+        LedgerAccount.account_id == account, LedgerAccount.name == ROOM
+    )
+    if await session.scalar(is_open) is not None:
+        return
+    code = await _plan_of(session, account)
     opened = [
         await ledger.open_account(session, account, name, "ms", floor)
         for name, floor in ((ROOM, None), (PLAN, None), (STORED, 0))
@@ -116,9 +121,10 @@ async def extend_rooms(session: AsyncSession, wanted: Sequence[tuple[str, str, s
     ]
 
 
-async def release_room(session: AsyncSession, account: str, call: str, recording: str) -> int:
-    """Give the room of a recording back, in milliseconds; 0 when it has none any more."""
-    return await ledger.release(session, account, ROOM, _key(call, recording))
+async def release_rooms(session: AsyncSession, left: Sequence[tuple[str, str, str]]) -> int:
+    """Give the room of recordings (account, call, recording) back; how many had some."""
+    given_back = [Release(account, ROOM, _key(call, recording)) for account, call, recording in left]
+    return sum(each is not None for each in await ledger.perform(session, given_back))
 
 
 async def settle_room(
@@ -126,7 +132,7 @@ async def settle_room(
 ) -> None:
     """Count a kept recording, exactly once, and give back what was held beyond its length."""
     if duration_ms <= 0:
-        await release_room(session, account, call, recording)
+        await release_rooms(session, [(account, call, recording)])
         return
     settle = Capture(_key(call, recording), _kept(account, call, id, duration_ms, at))
     (done,) = await _opened(session, account, at, lambda: ledger.perform(session, [settle]))
@@ -137,13 +143,16 @@ async def settle_room(
 async def free_rooms(
     session: AsyncSession, account: str, deleted: Sequence[tuple[str, str, int]], by: str, at: Instant
 ) -> None:
-    """Give back the room of deleted recordings (id, call, milliseconds), each exactly once."""
+    """Give back the room of deleted recordings (id, call, milliseconds), each exactly once.
+
+    Open the balances before the rows are marked (`open_rooms`), or they are opened without these recordings.
+    """
     entries = [
         Entry(account, f"deleted:{id}", "deleted", STORED, ROOM, ms, at, call, {"recording": id, "by": by})
         for id, call, ms in deleted
         if ms > 0
     ]
-    done = await _opened(session, account, at, lambda: ledger.perform(session, entries))
+    done = await ledger.perform(session, entries)
     if [each for each in done if _posted(each).new]:
         await _arm_again(session, account)
 
@@ -176,8 +185,35 @@ async def set_plan(session: AsyncSession, account: str, code: str, at: Instant) 
     return await usage(session, account)
 
 
+async def left_over(session: AsyncSession, owner: str, over_before: Instant) -> list[tuple[str, str, str]]:
+    """Holds that nobody will settle, as (account, call, recording): their call is over, and nothing is expected of it.
+
+    Those of the engine `owner`, which has only just started, at once; those of other engines when the call was over
+    at `over_before`, for they may be about to note what is expected.
+    """
+    expected = exists().where(
+        Recording.call_id == HoldRow.call_id,
+        Recording.status == "expected",
+        HoldRow.key == Recording.call_id + ":" + Recording.short_id,
+    )
+    rows = await session.execute(
+        select(HoldRow.account_id, HoldRow.key)
+        .outerjoin(Call, Call.id == HoldRow.call_id)
+        .where(
+            HoldRow.name == ROOM,
+            ~expected,
+            or_(
+                and_(HoldRow.owner == owner, or_(Call.id.is_(None), Call.disposition.is_not(None))),
+                and_(HoldRow.at <= over_before, or_(Call.id.is_(None), Call.ended_at <= over_before)),
+            ),
+        )
+        .order_by(HoldRow.account_id, HoldRow.key)
+    )
+    return [(account, *_parted(key)) for account, key in rows]
+
+
 async def usage(session: AsyncSession, account: str) -> Usage:
-    """How full the plan of an account is. Before its first recording that is its plan, and nothing stored.
+    """How full the plan of an account is; from its recordings, when the ledger has not been needed yet.
 
     Raises:
         NotStored: there is no such account.
@@ -185,10 +221,10 @@ async def usage(session: AsyncSession, account: str) -> Usage:
     found = await ledger.balances(session, account)
     if ROOM in found:
         return Usage(-found[PLAN].balance, found[STORED].balance, found[ROOM].held)
-    code = await session.scalar(select(Account.storage_plan).where(Account.id == account))
-    if code is None:
-        raise NotStored(f"there is no account {account}")
-    return Usage(storage_plan(code).room_ms, 0, 0)
+    plan_ms = storage_plan(await _plan_of(session, account)).room_ms
+    where = (Recording.account_id == account, Recording.status == "kept")
+    stored_ms = await session.scalar(select(func.coalesce(func.sum(Recording.duration_ms), 0)).where(*where))
+    return Usage(plan_ms, int(stored_ms or 0), 0)
 
 
 async def used_up(session: AsyncSession, account: str, call: str, recording: str, at: Instant) -> None:
@@ -201,6 +237,11 @@ async def used_up(session: AsyncSession, account: str, call: str, recording: str
 
 def _key(call: str, recording: str) -> str:
     return f"{call}:{recording}"
+
+
+def _parted(key: str) -> tuple[str, str]:
+    call, _, recording = key.partition(":")
+    return call, recording
 
 
 def _kept(account: str, call: str, id: str, duration_ms: int, at: Instant) -> Entry:
@@ -221,6 +262,13 @@ async def _opened(session: AsyncSession, account: str, at: Instant, work: Callab
     except NotStored:
         await open_rooms(session, account, at)
         return await work()
+
+
+async def _plan_of(session: AsyncSession, account: str) -> str:
+    code = await session.scalar(select(Account.storage_plan).where(Account.id == account))
+    if code is None:
+        raise NotStored(f"there is no account {account}")
+    return code
 
 
 async def _plan_changes(session: AsyncSession, account: str) -> int:

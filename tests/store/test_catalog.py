@@ -7,16 +7,13 @@ from typing import cast
 import pytest
 from sqlalchemy import text, update
 
-from flowengine.call.commands import KeepRecording
 from flowengine.routing.agents import Policy
 from flowengine.routing.directory import NO_PUBLISHED_FLOW, UNKNOWN_NUMBER, Catalog, PublishedFlow, User
 from flowengine.store import flows, tables
 from flowengine.store.catalog import load_catalog, read_epoch, watch
 from flowengine.store.database import Database
 from flowengine.store.errors import DraftChanged, NotStored
-from flowengine.store.journal import DatabaseJournal
-from flowengine.store.recordings import mark_heard, save_recording
-from tests.store.seed import NOON, flow, seed
+from tests.store.seed import flow, seed
 
 NUMBER = "+815055550100"
 
@@ -157,33 +154,3 @@ async def test_an_engine_hears_of_a_change_and_keeps_what_it_knows_through_a_fai
     assert second.route(NUMBER) == NO_PUBLISHED_FLOW
     async with database.reading() as session:
         assert await read_epoch(session) == before
-
-
-async def test_a_recording_is_kept_once_and_can_be_heard(database: Database) -> None:
-    of = await seed(database)
-    kept = KeepRecording("rec-1", "voicemail", "message", 2_300)
-    async with DatabaseJournal(database) as journal:
-        await journal.open("cal_1", of.account, of.flow, of.version, NOON)
-    ids = set()
-    for _ in range(2):
-        async with database.writing() as session:
-            ids.add(
-                await save_recording(
-                    session,
-                    of.account,
-                    "cal_1",
-                    kept,
-                    path="a/b.wav",
-                    size_bytes=9,
-                    sha256="f" * 64,
-                    duration_ms=2_250,
-                )
-            )
-    (recording,) = ids
-    async with database.writing() as session:
-        await mark_heard(session, of.account, recording)
-        with pytest.raises(NotStored, match=recording):
-            await mark_heard(session, "acc_other", recording)
-    async with database.reading() as session:
-        row = await session.get_one(tables.Recording, recording)
-    assert (row.purpose, row.state, row.duration_ms, row.heard) == ("voicemail", "message", 2_250, True)
