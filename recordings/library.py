@@ -46,6 +46,7 @@ class RecordingLibrary:
         """Raises `RecordingRefused` when it is a directory that cannot be made or written."""
         self._storage: Storage = DiskStorage(where) if isinstance(where, Path) else where
         self._work = Work(self._storage.address)
+        self._reading = Work(self._storage.address)  # nobody who listens waits for a slow upload
         self._check = Check(self._storage.probe, self._storage.address)
         self._arriving: set[str] = set()
 
@@ -97,7 +98,7 @@ class RecordingLibrary:
 
     async def find(self, recording_id: str) -> Kept:
         """What is kept under an id. Raises `RecordingMissing`, `RecordingDamaged`, `LibraryUnavailable`."""
-        record = await self._work.do(recording_id, PATIENCE_S, self._storage.find, recording_id)
+        record = await self._reading.do(recording_id, PATIENCE_S, self._storage.find, recording_id)
         return self._kept(recording_id, record)
 
     async def read(self, recording_id: str, start: int = 0, end: int | None = None) -> Reading:
@@ -116,10 +117,8 @@ class RecordingLibrary:
         """Read a recording and compare it with its checksum. Raises `RecordingDamaged` and what `find` raises."""
         kept = await self.find(recording_id)
         patience_s = _patience(kept.bytes)
-        if (
-            await self._work.do(recording_id, patience_s, self._checksum, recording_id, kept.bytes)
-            != kept.sha256
-        ):
+        sha256 = await self._reading.do(recording_id, patience_s, self._checksum, recording_id, kept.bytes)
+        if sha256 != kept.sha256:
             raise RecordingDamaged(recording_id, "its bytes are not those that were kept", RESTORE)
         return kept
 
@@ -196,7 +195,9 @@ class RecordingLibrary:
         return self._kept(recording_id, self._storage.put(recording_id, part, record))
 
     async def _piece(self, recording_id: str, start: int, end: int) -> bytes:
-        piece = await self._work.do(recording_id, PATIENCE_S, self._storage.piece, recording_id, start, end)
+        piece = await self._reading.do(
+            recording_id, PATIENCE_S, self._storage.piece, recording_id, start, end
+        )
         return _some(piece, recording_id, start)
 
     def _checksum(self, recording_id: str, size: int) -> str:

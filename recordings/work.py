@@ -16,7 +16,7 @@ from recordings.errors import LibraryUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS: Final = 4
+THREADS: Final = 8
 CHECK_S: Final = 2.0
 MEND: Final = "look whether its volume or service hangs; when it answers, the library goes on by itself"
 

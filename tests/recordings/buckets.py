@@ -6,6 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import Any
 
 from botocore.session import Session  # type: ignore[import-untyped]
@@ -27,22 +30,27 @@ ENVIRONMENT = {
 def service() -> Iterator[str]:
     """Run the service; its endpoint."""
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(
-        argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | ENVIRONMENT
-    ) as server:
-        try:
-            assert server.stderr is not None
-            for line in server.stderr:
-                if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", line):
-                    # Its access log goes to the same pipe, which must not fill up.
-                    drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=subprocess.DEVNULL)
-                    yield found[1]
-                    break
-            else:
-                raise AssertionError("the service did not start")
-        finally:
-            server.kill()
-    drain.wait()
+    with TemporaryDirectory() as folder:
+        said = Path(folder) / "said"
+        with (
+            said.open("w") as out,
+            subprocess.Popen(
+                argv, stderr=out, stdout=subprocess.DEVNULL, env=os.environ | ENVIRONMENT
+            ) as server,
+        ):
+            try:
+                yield _endpoint(said)
+            finally:
+                server.kill()
+
+
+def _endpoint(said: Path) -> str:
+    until = monotonic() + 60
+    while monotonic() < until:
+        if found := re.search(r"Running on (http://127\.0\.0\.1:\d+)", said.read_text()):
+            return found[1]
+        sleep(0.05)
+    raise AssertionError(f"the service did not start: {said.read_text()}")
 
 
 def client(endpoint: str) -> Any:
@@ -54,8 +62,3 @@ def client(endpoint: str) -> Any:
         aws_access_key_id=ENVIRONMENT["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=SECRET,
     )
-
-
-def keys(endpoint: str, bucket: str = BUCKET) -> list[str]:
-    """Every key in the bucket."""
-    return [found["Key"] for found in client(endpoint).list_objects_v2(Bucket=bucket).get("Contents", ())]
