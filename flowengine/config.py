@@ -44,6 +44,10 @@ class Settings(BaseSettings):
         "", repr=False, description="Empty: SQLite in data_dir; else postgresql://user@host/name."
     )
     audio_dir: Path | None = Field(None, description="Root of audio files that flows name by path.")
+    prompts_as: str = Field(
+        "",
+        description="How Asterisk sees the prompts: a path there, or http://engine:8080/sounds. Empty: as we do.",
+    )
     switch: Literal["embedded", "asterisk"] = Field("embedded", description="What carries the calls.")
     ari_url: str = Field("http://127.0.0.1:8088", description="Asterisk's HTTP address, without /ari.")
     ari_user: str = "flowengine"
@@ -101,6 +105,19 @@ class Settings(BaseSettings):
             raise ValueError("expected language tags with commas between them, such as ja,en-GB")
         return languages
 
+    @field_validator("prompts_as")
+    @classmethod
+    def _seen_from_asterisk(cls, place: str) -> str:
+        place = place.rstrip("/")
+        if strange := sorted(NOT_IN_A_FOLDER & set(place)):
+            raise ValueError(f"choose a place without {' '.join(map(repr, strange))} in it")
+        parts = urlsplit(place)
+        if place and not place.startswith("/") and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError(
+                "expected a path such as /mnt/prompts, or an address such as http://engine:8080/sounds"
+            )
+        return place
+
     @field_validator("ari_url")
     @classmethod
     def _http(cls, url: str) -> str:
@@ -141,6 +158,11 @@ class Settings(BaseSettings):
     def prompts_dir(self) -> Path:
         """Rendered prompts."""
         return self.data_dir / "prompts"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Sounds as accounts uploaded them."""
+        return self.data_dir / "uploads"
 
     @property
     def recordings_dir(self) -> Path:

@@ -60,6 +60,8 @@ class Catalog:
     groups: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """What an account asks of its agents, where that is not the default."""
+    audios: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The sha256 of each sound an account uploaded, by account, then by the id and by the name of the sound."""
 
     def route(self, number: str) -> PublishedFlow | Rejection:
         """Find the flow for a called E.164 number (product rules, section 2)."""

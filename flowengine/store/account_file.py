@@ -4,8 +4,9 @@ Nothing is looked up in the database here. Flows and audio lie below the folder 
 a folder that can be moved and kept in git.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from flowengine.flow.reading import Invalid, Unreadable
 from flowengine.store.account_model import AccountModel, FlowPart, GroupPart, account_problem, shape_problems
 from flowengine.store.account_state import (
     AccountState,
+    AudioState,
     FlowState,
     GroupState,
     NumberState,
     Settings,
     UserState,
 )
+from flowengine.store.audio_places import audio_places
 from flowengine.store.errors import AccountRefused
 from flowengine.store.phone import InvalidNumber, read_number
 from flowengine.store.yaml_text import read_yaml
@@ -34,15 +37,25 @@ class AccountFile:
 
     Attributes:
         state: the account it asks for.
-        folder: where its audio lies.
+        folder: where its audio lies, each sound at the path which is its name.
         places: for each flow, where its document is: a pointer into the file, or "main-line.json#".
         lines: the line of each part of the file, by its pointer.
+        elsewhere: sounds the file lists that do not lie beside it, by name, with their pointers.
     """
 
     state: AccountState
     folder: Path
     places: dict[str, str]
     lines: dict[str, int]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    def measured(self, durations_ms: Mapping[str, int]) -> "AccountFile":
+        """The same file, with the length of each sound by its sha256."""
+        audios = {
+            name: replace(audio, duration_ms=durations_ms.get(audio.sha256, audio.duration_ms))
+            for name, audio in self.state.audios.items()
+        }
+        return replace(self, state=replace(self.state, audios=audios))
 
     def refusal(self, problems: Sequence[Problem]) -> AccountRefused:
         """Make the refusal of this file, with the line of each problem."""
@@ -71,7 +84,7 @@ def read_account_file(data: bytes, folder: Path) -> AccountFile:
     except ValidationError as error:
         raise AccountRefused(_with_lines(shape_problems(error), text.lines)) from None
     reading = _Reading(model, folder)
-    file = AccountFile(reading.state(), folder, reading.places, text.lines)
+    file = AccountFile(reading.state(), folder, reading.places, text.lines, reading.elsewhere)
     if reading.problems:
         raise file.refusal(reading.problems)
     return file
@@ -85,6 +98,7 @@ class _Reading:
         self.folder = folder
         self.problems: list[Problem] = []
         self.places: dict[str, str] = {}
+        self.elsewhere: dict[str, str] = {}
 
     def state(self) -> AccountState:
         part = self.model.account
@@ -92,13 +106,17 @@ class _Reading:
         numbers = self._numbers()
         self._attach(numbers)
         self._devices()
+        users = {name: UserState(user.display_name, user.devices) for name, user in self.model.users.items()}
+        groups = {name: self._group(name, group) for name, group in self.model.groups.items()}
+        flows = dict(self._flows())
         return AccountState(
             part.key,
             settings,
             numbers,
-            {name: UserState(user.display_name, user.devices) for name, user in self.model.users.items()},
-            {name: self._group(name, group) for name, group in self.model.groups.items()},
-            dict(self._flows()),
+            users,
+            groups,
+            flows,
+            dict(self._audios(flows)),
         )
 
     def _refuse(self, code: str, at: str, message: str) -> None:
@@ -174,6 +192,25 @@ class _Reading:
                 published = self._parse(part.published, at, key)
             if draft is not None:
                 yield key, FlowState(draft, part.enabled, published)
+
+    def _audios(self, flows: Mapping[str, FlowState]) -> Iterator[tuple[str, AudioState]]:
+        """Give the sounds that lie beside the file: those which flows name, and those it lists."""
+        documents = [each for flow in flows.values() for each in (flow.draft, flow.published) if each]
+        named = {audio for each in documents for _, _, audio in audio_places(each)}
+        listed = {name: pointer("audios", index) for index, name in enumerate(self.model.audios)}
+        for name in dict.fromkeys((*sorted(named), *listed)):
+            path = below(self.folder, name)
+            if path is not None:
+                try:
+                    with path.open("rb") as file:
+                        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                except OSError as error:
+                    at = listed.get(name, "")
+                    self._refuse("unknown_file", at, f"{name}: {error.strerror}: let this user read it")
+                    continue
+                yield name, AudioState(sha256, path.stat().st_size)
+            elif name in listed:
+                self.elsewhere[name] = listed[name]
 
     def _draft(self, key: str, part: FlowPart) -> document.Flow | None:
         at = pointer("flows", key)

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from flowengine.flow.fields import Language, Model, Text
 from flowengine.flow.problems import Problem, pointer
+from flowengine.flow.prompts import Audio
 from flowengine.store.account_state import NumberType
 
 FORMAT: Final = "flowengine-account/1"
@@ -48,6 +49,12 @@ Endpoint = Annotated[
 Item = TypeVar("Item")
 Many = Annotated[tuple[Item, ...], Strict(False)]
 """A list of the file, which strict reading would not take for a tuple."""
+AudioName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=400),
+    AfterValidator(lambda name: Audio(audio=name).audio),
+]
+"""A sound by its path from the folder of the file, as flows name it."""
 Below = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 
 
@@ -121,6 +128,7 @@ class AccountModel(Model):
     users: dict[Name, UserPart] = Field(default_factory=dict)
     groups: dict[Name, GroupPart] = Field(default_factory=dict)
     flows: dict[Key, FlowPart] = Field(default_factory=dict)
+    audios: Annotated[Many[AudioName], Field(description="Sounds besides those which the flows name.")] = ()
 
 
 CODES: Final = {
@@ -140,6 +148,7 @@ CODES: Final = {
     "flow_source": "A flow has neither a file nor a document, or both.",
     "unknown_file": "A file is not there, or not below the folder of the account file.",
     "published_twice": "`publish` and `published` exclude each other.",
+    "sound_kept": "A sound could not be fetched again from its address; callers go on hearing the old one.",
     "changed_meanwhile": "Somebody else changed the account at the same moment: apply again.",
 }
 """What can be wrong with an account besides its flows. A code is a promise, as those of flows are."""

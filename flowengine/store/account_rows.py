@@ -10,6 +10,7 @@ from flowengine.flow import document
 from flowengine.store import tables
 from flowengine.store.account_state import (
     AccountState,
+    AudioState,
     FlowState,
     GroupState,
     NumberState,
@@ -38,6 +39,7 @@ async def read_state(session: AsyncSession, account: str) -> AccountState:
         await _users(session, account),
         await _groups(session, account),
         await _flows(session, account),
+        await _audios(session, account),
     )
 
 
@@ -83,6 +85,11 @@ async def _groups(session: AsyncSession, account: str) -> dict[str, GroupState]:
         name: GroupState(description, tuple(members.get(id_, ())))
         for id_, name, description in await session.execute(groups.order_by(group.id))
     }
+
+
+async def _audios(session: AsyncSession, account: str) -> dict[str, AudioState]:
+    rows = await session.scalars(select(tables.Audio).where(tables.Audio.account_id == account))
+    return {row.name: AudioState(row.sha256, row.size_bytes, row.duration_ms, row.id) for row in rows}
 
 
 async def _flows(session: AsyncSession, account: str) -> dict[str, FlowState]:

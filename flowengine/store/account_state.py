@@ -54,6 +54,19 @@ class GroupState:
 
 
 @dataclass(frozen=True)
+class AudioState:
+    """A sound which the account uploaded: its bytes by their sha256, and how many.
+
+    `duration_ms` and `id` are not wanted, they are found out: by who reads the sound, and by the database.
+    """
+
+    sha256: str
+    size_bytes: int
+    duration_ms: int = field(default=0, compare=False)
+    id: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class FlowState:
     """A flow: its draft, whether it takes calls, and the published document.
 
@@ -67,7 +80,7 @@ class FlowState:
 
 @dataclass(frozen=True)
 class AccountState:
-    """A whole account. Numbers are keyed by E.164, users and groups by name, flows by key."""
+    """A whole account. Numbers are keyed by E.164, users, groups and audios by name, flows by key."""
 
     key: str
     settings: Settings
@@ -75,10 +88,11 @@ class AccountState:
     users: Mapping[str, UserState] = field(default_factory=dict)
     groups: Mapping[str, GroupState] = field(default_factory=dict)
     flows: Mapping[str, FlowState] = field(default_factory=dict)
+    audios: Mapping[str, AudioState] = field(default_factory=dict)
 
 
-Item = Settings | NumberState | UserState | GroupState | FlowState
-Kind = Literal["account", "number", "user", "group", "flow"]
+Item = Settings | NumberState | UserState | GroupState | FlowState | AudioState
+Kind = Literal["account", "number", "user", "group", "flow", "audio"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,7 @@ def changes(stored: AccountState | None, wanted: AccountState, *, prune: bool = 
     sections: list[tuple[Kind, Mapping[str, Item], Mapping[str, Item]]] = [
         ("user", before.users, wanted.users),
         ("group", before.groups, wanted.groups),
+        ("audio", before.audios, wanted.audios),
         ("flow", before.flows, wanted.flows),
         ("number", before.numbers, wanted.numbers),
     ]
@@ -183,7 +198,13 @@ def _draft_differences(stored: Flow, wanted: Flow) -> list[str]:
 
 def _fields(item: Item) -> dict[str, object]:
     """Give what is compared field by field; documents are compared apart."""
-    return {"enabled": item.enabled} if isinstance(item, FlowState) else dict(vars(item))
+    match item:
+        case FlowState():
+            return {"enabled": item.enabled}
+        case AudioState():
+            return {"sha256": item.sha256[:12], "size_bytes": item.size_bytes}
+        case _:
+            return dict(vars(item))
 
 
 def _shown(value: object) -> str:

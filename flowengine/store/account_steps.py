@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.store import flows, tables
 from flowengine.store.account_state import (
+    AudioState,
     Change,
     FlowState,
     GroupState,
@@ -39,6 +40,7 @@ async def take_steps(session: AsyncSession, account: str, steps: Iterable[Change
     await writing.settings(by["create", "account"], by["update", "account"])
     await writing.users(by["create", "user"], by["update", "user"], by["delete", "user"])
     await writing.groups(by["create", "group"], by["update", "group"])
+    await writing.audios(by["create", "audio"], by["update", "audio"], by["delete", "audio"])
     await writing.flows(by["create", "flow"], by["update", "flow"], by["publish", "flow"])
     await writing.numbers(by["create", "number"], by["update", "number"])
     await writing.remove(
@@ -109,6 +111,22 @@ class _Writing:
             for at, user in enumerate(of.members)
         ]
         await self._many(insert(member), members)
+
+    async def audios(
+        self, create: Sequence[Change], change: Sequence[Change], gone: Sequence[Change]
+    ) -> None:
+        """Write which sounds there are; the bytes are on the shelf before."""
+        audio = tables.Audio
+        rows = [
+            {"id": new_id("aud"), "account_id": self.account, "name": name, **_bytes_of(of)}
+            for name, of in _wanted(create, AudioState).items()
+        ]
+        await self._many(insert(audio), rows)
+        mine = (audio.account_id == self.account, audio.name == bindparam("of"))
+        columns: dict[str, Any] = {name: bindparam(name) for name in ("sha256", "size_bytes", "duration_ms")}
+        replaced = [{"of": name, **_bytes_of(of)} for name, of in _wanted(change, AudioState).items()]
+        await self._many(update(audio).where(*mine).values(columns), replaced)
+        await self._many(delete(audio).where(*mine), _keys(gone))
 
     async def flows(
         self, create: Sequence[Change], change: Sequence[Change], publish: Sequence[Change]
@@ -215,6 +233,14 @@ class _Writing:
 def _wanted(steps: Iterable[Change], kind: type[Of]) -> dict[str, Of]:
     """Give what the steps want, by key."""
     return {step.key: step.wanted for step in steps if isinstance(step.wanted, kind)}
+
+
+def _bytes_of(audio: AudioState) -> dict[str, Any]:
+    return {
+        "sha256": audio.sha256,
+        "size_bytes": audio.size_bytes,
+        "duration_ms": audio.duration_ms,
+    }
 
 
 def _keys(steps: Iterable[Change]) -> Rows:

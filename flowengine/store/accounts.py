@@ -5,8 +5,8 @@ changes, and applying a file twice changes nothing the second time. A flow is pu
 with the people, groups, numbers and sounds the account will then have.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.call.machine import standard_sounds
 from flowengine.flow import graph
-from flowengine.flow.document import Audio, Flow
+from flowengine.flow.document import Flow
 from flowengine.flow.problems import Problem, pointer
 from flowengine.store import tables
-from flowengine.store.account_file import AccountFile, below, load_account_file, placed
+from flowengine.store.account_file import AccountFile, load_account_file, placed
 from flowengine.store.account_model import FORMAT, account_problem
 from flowengine.store.account_rows import find_account, read_state
-from flowengine.store.account_state import AccountState, Change, FlowState, changes
+from flowengine.store.account_state import AccountState, AudioState, Change, FlowState, changes
 from flowengine.store.account_steps import take_steps
+from flowengine.store.audio_places import audio_places
 from flowengine.store.database import Database
 from flowengine.store.errors import AccountRefused, NotStored
 from flowengine.store.flows import as_json
@@ -42,12 +43,14 @@ class Plan:
         changes: the steps, in order; `str()` of each shows it to people.
         notes: what is worth knowing and stops nothing: warnings, and the problems of drafts that stay drafts.
         sounds: the sound key of everything the published flows of the account can play.
+        audios: the sha256 of each sound the account will then have, by its name and by its id if it has one.
     """
 
     account: str
     changes: tuple[Change, ...]
     notes: tuple[Problem, ...]
     sounds: tuple[str, ...]
+    audios: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,38 +59,50 @@ class _Directory:
 
     users: frozenset[str]
     groups: dict[str, tuple[str, ...]]
-    audio: "_Sounds"
+    audio: "_Either"
 
 
 @dataclass(frozen=True)
-class _Sounds:
-    """Audio below the folder of the file, or used by a published flow already."""
+class _Either:
+    """What is in the one or in the other."""
 
-    folder: Path
-    used: frozenset[str]
+    own: Container[str]
+    shared: Container[str]
 
     def __contains__(self, audio: object) -> bool:
-        return audio in self.used or (isinstance(audio, str) and below(self.folder, audio) is not None)
+        return audio in self.own or audio in self.shared
 
 
-async def plan(session: AsyncSession, file: AccountFile, *, prune: bool = False) -> Plan:
+async def plan(
+    session: AsyncSession, file: AccountFile, *, prune: bool = False, shared: Container[str] = ()
+) -> Plan:
     """Compare a file with what is stored.
 
     Args:
-        prune: whatever of the account is not in the file goes; without it, it stays.
+        session: of the transaction in which the plan will be applied.
+        file: what the account shall be.
+        prune: whatever of the account is not in the file goes; without it, it stays. A sound stays as long as a
+            flow names it.
+        shared: names of sounds that every account may use without owning them.
 
     Raises:
         AccountRefused: with everything in the way: numbers and devices of others, unknown members, and every
             error of every flow that is to be published or stays published.
     """
-    wanted = file.state
-    known = await find_account(session, wanted.key, lock=True)
+    known = await find_account(session, file.state.key, lock=True)
     stored = await read_state(session, known) if known is not None else None
     account = known or new_id("acc")
+    wanted = _with_audios(file, stored)
     kept = stored if stored is not None and not prune else AccountState(wanted.key, wanted.settings)
-    directory = _directory(file, stored, kept)
+    audios = _by_name_and_id({**kept.audios, **wanted.audios})
+    directory = _Directory(
+        users=frozenset({**kept.users, **wanted.users}),
+        groups={name: group.members for name, group in {**kept.groups, **wanted.groups}.items()},
+        audio=_Either(audios, shared),
+    )
 
     found = [problem async for problem in _taken(session, account, wanted, kept)]
+    found += _missing_audios(file, wanted)
     found += _unknown_members(wanted, directory)
     published = dict(_published(file, stored, kept))
     for key, (flow, place) in published.items():
@@ -103,6 +118,7 @@ async def plan(session: AsyncSession, file: AccountFile, *, prune: bool = False)
         tuple(changes(stored, wanted, prune=prune)),
         tuple(found),
         sounds(flow for flow, _ in published.values()),
+        audios,
     )
 
 
@@ -116,12 +132,18 @@ async def apply(session: AsyncSession, made: Plan) -> None:
 
 
 async def apply_file(
-    database: Database, path: Path, *, prune: bool = False, dry_run: bool = False
+    database: Database,
+    file: Path | AccountFile,
+    *,
+    prune: bool = False,
+    dry_run: bool = False,
+    shared: Container[str] = (),
 ) -> tuple[AccountFile, Plan]:
     """Read a file, plan and, unless it is a dry run, apply it, all in one transaction. Raises as `plan` does."""
-    file = load_account_file(path)
+    if isinstance(file, Path):
+        file = load_account_file(file)
     async with database.writing() as session:
-        made = await plan(session, file, prune=prune)
+        made = await plan(session, file, prune=prune, shared=shared)
         if not dry_run:
             await apply(session, made)
     return file, made
@@ -140,28 +162,35 @@ def sounds(flows: Iterable[Flow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(sound for flow in flows for sound in (*flow.sounds(), *standard_sounds(flow))))
 
 
-def _directory(file: AccountFile, stored: AccountState | None, kept: AccountState) -> _Directory:
+def _with_audios(file: AccountFile, stored: AccountState | None) -> AccountState:
+    """Give what the file wants, with the stored sounds that it lists, or its flows name, and that lie elsewhere."""
     wanted = file.state
-    used = {
-        audio
-        for flow in (stored.flows.values() if stored is not None else ())
-        if flow.published is not None
-        for audio in _audio(flow.published)
+    if stored is None:
+        return wanted
+    documents = [each for flow in wanted.flows.values() for each in (flow.draft, flow.published) if each]
+    running = [before.published for key, before in stored.flows.items() if key in wanted.flows]
+    documents += [each for each in running if each is not None]
+    used = {audio for flow in documents for _, _, audio in audio_places(flow)} | file.elsewhere.keys()
+    known = {name: audio for name, audio in stored.audios.items() if name in used or audio.id in used}
+    mine = {
+        name: replace(audio, id=stored.audios[name].id if name in stored.audios else "")
+        for name, audio in wanted.audios.items()
     }
-    return _Directory(
-        users=frozenset({**kept.users, **wanted.users}),
-        groups={name: group.members for name, group in {**kept.groups, **wanted.groups}.items()},
-        audio=_Sounds(file.folder, frozenset(used)),
-    )
+    return replace(wanted, audios={**known, **mine})
 
 
-def _audio(flow: Flow) -> Iterator[str]:
-    for state in flow.states.values():
-        for _, prompt in state.prompts():
-            if isinstance(prompt, Audio):
-                yield prompt.audio
-    if isinstance(flow.goodbye, Audio):
-        yield flow.goodbye.audio
+def _by_name_and_id(audios: Mapping[str, AudioState]) -> dict[str, str]:
+    by_name = {name: audio.sha256 for name, audio in audios.items()}
+    return by_name | {audio.id: audio.sha256 for audio in audios.values() if audio.id}
+
+
+def _missing_audios(file: AccountFile, wanted: AccountState) -> Iterator[Problem]:
+    for name, at in file.elsewhere.items():
+        if name not in wanted.audios:
+            message = (
+                f"{name} is not a file below the folder of the account file: put it there, or remove it here"
+            )
+            yield account_problem("unknown_file", at, message)
 
 
 async def _taken(
@@ -247,6 +276,7 @@ def _as_file(state: AccountState) -> dict[str, Any]:
             for name, group in state.groups.items()
         },
         "flows": {key: _flow_as_file(state, key, flow) for key, flow in state.flows.items()},
+        **({"audios": sorted(state.audios)} if state.audios else {}),
     }
 
 

@@ -40,6 +40,7 @@ async def load_catalog(session: AsyncSession, parsed: Parsed | None = None) -> C
         users=await _users(session),
         groups=await _groups(session),
         policies=await _policies(session),
+        audios=await _audios(session),
     )
 
 
@@ -106,6 +107,16 @@ async def _policies(session: AsyncSession) -> dict[str, Policy]:
     account = tables.Account
     rows = await session.execute(select(account.id, account.wrap_up_s, account.pause_after_misses))
     return {id_: policy for id_, *asked in rows if (policy := Policy(*asked)) != Policy()}
+
+
+async def _audios(session: AsyncSession) -> dict[str, dict[str, str]]:
+    audio = tables.Audio
+    audios: dict[str, dict[str, str]] = {}
+    for account, id_, name, sha256 in await session.execute(
+        select(audio.account_id, audio.id, audio.name, audio.sha256).order_by(audio.id)
+    ):
+        audios.setdefault(account, {}).update({id_: sha256, name: sha256})
+    return audios
 
 
 async def _users(session: AsyncSession) -> dict[str, dict[str, User]]:

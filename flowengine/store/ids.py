@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import Final, Literal
 
-Prefix = Literal["acc", "flw", "num", "usr", "grp", "dev", "cal", "rec", "trf", "ntf"]
+Prefix = Literal["acc", "flw", "num", "usr", "grp", "dev", "cal", "rec", "trf", "ntf", "aud"]
 
 LENGTH: Final = 30
 """Characters of a whole id: prefix, underscore and 26."""

@@ -1,6 +1,7 @@
 """Accounts as code: plan, apply, export. All or nothing, twice is once, and back and forth is the same."""
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +32,7 @@ from flowengine.store.catalog import load_catalog, read_epoch
 from flowengine.store.database import Database, open_database
 from flowengine.store.errors import AccountRefused, NotStored
 from tests.store.seed import flow
-from tests.store.test_account_file import DEMO
+from tests.store.test_account_file import DEMO, HEAD
 
 NUMBER = "+815055550100"
 Scratch = tuple[asyncio.Runner, Database]
@@ -271,17 +272,104 @@ async def test_what_belongs_to_others_is_refused(database: Database) -> None:
     await put(database, same, prune=True)
 
 
-async def test_audio_lies_beside_the_file_or_is_in_use_already(database: Database, tmp_path: Path) -> None:
-    spoken = flow(states={"message": {"type": "announcement", "prompt": {"audio": "audio/hello.wav"}}})
-    wanted = account(flows={"x": FlowState(spoken, published=spoken)})
-    file = as_file(wanted, tmp_path)
+HELLO = "audio/hello.wav"
+WITH_SOUND = """
+flows:
+  x:
+    publish: true
+    document:
+      format: flowengine/1
+      name: Hello
+      start: hello
+      states: {hello: {type: announcement, prompt: {audio: audio/hello.wav}}}
+"""
+
+
+def beside(folder: Path, text: str = WITH_SOUND) -> AccountFile:
+    return read_account_file((HEAD + text).encode(), folder)
+
+
+def put_sound(folder: Path, data: bytes = b"one") -> None:
+    (folder / HELLO).parent.mkdir(exist_ok=True)
+    (folder / HELLO).write_bytes(data)
+
+
+async def test_a_sound_beside_the_file_becomes_the_accounts_own(database: Database, tmp_path: Path) -> None:
     with pytest.raises(AccountRefused, match="upload it"):
-        await put(database, file)
-    (tmp_path / "audio").mkdir()
-    (tmp_path / "audio" / "hello.wav").write_bytes(b"RIFF")
-    made = await put(database, file)
-    assert made.sounds[0] == "audio:audio/hello.wav"
-    assert (await put(database, wanted)).changes == ()
+        await put(database, beside(tmp_path))
+    put_sound(tmp_path)
+    made = await put(database, beside(tmp_path).measured({hashlib.sha256(b"one").hexdigest(): 1_500}))
+    assert shown(made) == [
+        "create account demo",
+        "create audio audio/hello.wav",
+        "create flow x",
+        "publish flow x",
+    ]
+    assert made.sounds[0] == f"audio:{HELLO}"
+    now = (await stored(database)).audios[HELLO]
+    assert (now.sha256, now.size_bytes, now.duration_ms) == (hashlib.sha256(b"one").hexdigest(), 3, 1_500)
+    async with database.reading() as session:
+        catalog = await load_catalog(session)
+    assert catalog.audios == {made.account: {HELLO: now.sha256, now.id: now.sha256}}
+    for prune in (False, True):
+        assert (await put(database, beside(tmp_path), prune=prune)).changes == ()
+        assert (await put(database, beside(tmp_path / "nowhere"), prune=prune)).changes == ()
+
+
+async def test_a_changed_sound_is_a_change_by_itself(database: Database, tmp_path: Path) -> None:
+    put_sound(tmp_path)
+    await put(database, beside(tmp_path))
+    id_ = (await stored(database)).audios[HELLO].id
+    async with database.reading() as session:
+        epoch = await read_epoch(session)
+    put_sound(tmp_path, b"other")
+    made = await put(database, beside(tmp_path))
+    assert shown(made) == ["update audio audio/hello.wav"]
+    assert "size_bytes: 3 -> 5" in str(made.changes[0])
+    now = (await stored(database)).audios[HELLO]
+    assert (now.sha256, now.id) == (hashlib.sha256(b"other").hexdigest(), id_)
+    async with database.reading() as session:
+        assert await read_epoch(session) == epoch + 1
+
+
+async def test_prune_takes_sounds_that_nothing_names(database: Database, tmp_path: Path) -> None:
+    put_sound(tmp_path)
+    await put(database, beside(tmp_path))
+    spoken = account(flows={"x": FlowState(flow(), published=flow())})
+    assert shown(await put(database, spoken)) == ["update flow x", "publish flow x"]
+    assert list((await stored(database)).audios) == [HELLO], "kept without prune"
+    assert shown(await put(database, spoken, prune=True)) == ["delete audio audio/hello.wav"]
+    assert (await stored(database)).audios == {}
+
+
+async def test_sounds_may_be_listed(database: Database, tmp_path: Path) -> None:
+    listed = f"\naudios: [{HELLO}]\n"
+    with pytest.raises(AccountRefused) as refused:
+        await put(database, beside(tmp_path, listed))
+    assert [(each.code, each.pointer) for each in refused.value.problems] == [("unknown_file", "/audios/0")]
+    put_sound(tmp_path)
+    made = await put(database, beside(tmp_path, listed))
+    assert shown(made) == ["create account demo", "create audio audio/hello.wav"]
+    async with database.reading() as session:
+        text = await accounts.export(session, "demo")
+    assert yaml.safe_load(text)["audios"] == [HELLO]
+    for prune in (False, True):
+        back = read_account_file(text.encode(), tmp_path / "nowhere")
+        assert (await put(database, back, prune=prune)).changes == ()
+
+
+async def test_a_flow_may_name_a_sound_by_its_id(database: Database, tmp_path: Path) -> None:
+    put_sound(tmp_path)
+    await put(database, beside(tmp_path, f"\naudios: [{HELLO}]\n"))
+    id_ = (await stored(database)).audios[HELLO].id
+    spoken = flow(states={"message": {"type": "announcement", "prompt": {"audio": id_}}})
+    named = account(flows={"x": FlowState(spoken, published=spoken)})
+    for prune in (False, True):
+        made = await put(database, named, prune=prune)
+        assert made.audios[id_] == hashlib.sha256(b"one").hexdigest()
+        assert list((await stored(database)).audios) == [HELLO], "in use, so it stays"
+    with pytest.raises(AccountRefused, match="upload it"):
+        await put(database, replace(named, key="other"))
 
 
 async def test_an_export_has_draft_and_published_version_apart(database: Database) -> None:
