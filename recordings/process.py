@@ -98,5 +98,7 @@ def _hold(pid: int, lead: Lead) -> None:
     }
     with suppress(ProcessLookupError):  # It has ended already.
         for limit, amount in limits.items():
-            resource.prlimit(pid, limit, (amount, amount))
+            _, most = resource.prlimit(pid, limit)  # What the engine itself is held to cannot be exceeded.
+            least = amount if most == resource.RLIM_INFINITY else min(amount, most)
+            resource.prlimit(pid, limit, (least, least))
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)

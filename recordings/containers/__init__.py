@@ -18,6 +18,8 @@ from recordings.wav import MAX_CHANNELS, RATES_HZ
 __all__ = ["KNOWN", "Shape", "examined", "recognise"]
 
 MAX_SOURCE_BYTES: Final = 200_000_000
+SHOWN: Final = 100
+"""Of a name in a message, from its end."""
 MAX_SAMPLES_A_SECOND: Final = 2 * 96_000
 """On the average over the limit: more than 96 kHz stereo is no prompt, but work."""
 KNOWN: Final = "WAV, FLAC, MP3, Ogg, M4A, AIFF, AU, CAF, AMR or WebM"
@@ -52,7 +54,7 @@ def recognise(source: Path, name: str | None = None) -> str:
     With the `name` it was uploaded under, a name that promises another kind is refused too: whoever relies on
     the name (a person, a browser) and whoever looks inside must come to the same conclusion.
     """
-    called = source.name if name is None else name
+    called = "".join(c if c.isprintable() else "?" for c in (name or source.name)[-SHOWN:])
     with opened(source) as file:
         file.name = called
         if file.size == 0:
@@ -63,10 +65,11 @@ def recognise(source: Path, name: str | None = None) -> str:
         kind = _kind(file.some(0, 16))
         if kind is None:
             raise file.bad("it is not audio of a known kind", f"give {KNOWN}")
-    promised = OF_ENDING.get(called.rpartition(".")[2].lower()) if name and "." in name else None
-    if promised not in (None, kind):
+    ending = name.rpartition(".")[2].lower() if name and "." in name else ""
+    promised = OF_ENDING.get(ending, kind)
+    if promised != kind:
         ours, endings, _ = KINDS[kind]
-        reason = f"it is named .{called.rpartition('.')[2].lower()} but is {ours}"
+        reason = f"it is named .{ending} but is {ours}"
         raise BadAudio(called, reason, f"name it .{endings[0]}, or export it again as {KINDS[promised][0]}")
     return kind
 
@@ -98,5 +101,5 @@ def _kind(top: bytes) -> str | None:
     for mark, name in MARKS.items():
         if top.startswith(mark):
             return name
-    frame_sync = len(top) > 1 and top[0] == 0xFF and top[1] & 0xE0 == 0xE0 and top[1] & 0x06 != 0
+    frame_sync = len(top) > 1 and top[0] == 0xFF and top[1] & 0xE0 == 0xE0 and top[1] & 0x06 in (2, 4)
     return "mp3" if frame_sync else None

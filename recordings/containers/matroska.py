@@ -10,7 +10,8 @@ from typing import Final
 
 from recordings.containers.source import SOUND_ALONE, Shape, Source
 
-MAX_ELEMENTS: Final = 100_000
+MAX_ELEMENTS: Final = 80_000
+"""Ten minutes of 20 ms packets are 30,000."""
 SEGMENT: Final = 0x18538067
 CLUSTER: Final = 0x1F43B675
 INFO: Final = 0x1549A966

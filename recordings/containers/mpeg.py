@@ -1,4 +1,4 @@
-"""MP3 (and its elder layers) by its frames: each says how long it is, and where the next one begins.
+"""MP3 (and its elder, layer II) by its frames: each says how long it is, and where the next one begins.
 
 ISO/IEC 11172-3 and 13818-3 for the frames; the Xing, Info and VBRI frames are what encoders agree on for telling how
 many frames there should be, which is how a cut-off upload is known.
@@ -13,14 +13,16 @@ MAX_TAGS: Final = 8
 TAG_BYTES: Final = 10
 MAX_JUNK_BYTES: Final = 65_536
 """Padding and foreign tags between frames that are still forgiven."""
+ENCODERS: Final = (b"LAME", b"Lavc", b"Lavf")
+ENCODER_AT: Final = 120
+"""From the mark of a frame of figures to the name of who wrote it."""
 ENDINGS: Final = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")
-LAYERS: Final = {3: 1, 2: 2, 1: 3}
+LAYERS: Final = {2: 2, 1: 3}
+"""Layer I is left out: nobody makes it, and a text in UTF-16 begins like it."""
 RATES_HZ: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 KBITS: Final = {
-    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
@@ -48,12 +50,12 @@ def shape(source: Source, limit_ms: int) -> Shape:
     length_s = 0.0
     while at < source.size:
         head = source.some(at, 4)
-        # The last two bits (emphasis) and the copyright bits change nothing here.
-        mark = head[:4]
-        if mark not in known:
-            known[mark] = _frame(mark)
-        frame = known[mark]
+        if head not in known:
+            known[head] = _frame(head)
+        frame = known[head]
         if frame is None:
+            if head[0] == 0xFF and len(head) < 4:
+                raise source.broken_off("its last frame is cut")
             if first and any(source.some(at, 11).startswith(ending) for ending in ENDINGS):
                 break
             skipped = _next_sync(source, at)
@@ -74,8 +76,8 @@ def shape(source: Source, limit_ms: int) -> Shape:
         length_s += frame.samples / frame.rate_hz
         if length_s * 1_000 > limit_ms + 1_000:
             raise source.too_long(limit_ms)
-    if first is None:
-        raise source.bad("there is no MP3 in it")
+    if first is None or junk > at // 2:
+        raise source.bad("there is hardly any MP3 in it")
     if promised is not None and frames < promised:
         raise source.broken_off(f"{promised} frames promised, {frames} there")
     return Shape(round(length_s * 1_000), first.channels, first.rate_hz, exact=False)
@@ -108,8 +110,8 @@ def _frame(head: bytes) -> Frame | None:
     rate_hz = RATES_HZ[version][rate]
     bits = KBITS[first_version, layer][bitrate - 1] * 1_000
     mono = head[3] >> 6 == 3
-    samples = {1: 384, 2: 1_152, 3: 1_152 if first_version else 576}[layer]
-    size = (12 * bits // rate_hz + padding) * 4 if layer == 1 else samples // 8 * bits // rate_hz + padding
+    samples = 1_152 if layer == 2 or first_version else 576
+    size = samples // 8 * bits // rate_hz + padding
     side = (17 if mono else 32) if first_version else (9 if mono else 17)
     return Frame(size, samples, rate_hz, 1 if mono else 2, side)
 
@@ -126,10 +128,14 @@ def _next_sync(source: Source, at: int) -> int:
 
 
 def _promised(data: bytes, frame: Frame) -> int | None:
-    """How many frames of sound a first frame of figures promises, itself included."""
+    """How many frames a first frame of figures promises, itself included.
+
+    The usual encoders do not count it. Of others that is not known, and one frame (26 ms) is no reason to refuse.
+    """
     at = 4 + frame.side_bytes
     if data[at : at + 4] in (b"Xing", b"Info") and len(data) >= at + 12 and data[at + 7] & 1:
-        return int.from_bytes(data[at + 8 : at + 12], "big")
+        promised = int.from_bytes(data[at + 8 : at + 12], "big")
+        return promised + 1 if data[at + ENCODER_AT : at + ENCODER_AT + 4] in ENCODERS else promised
     if data[36:40] == b"VBRI" and len(data) >= 54:
         return int.from_bytes(data[50:54], "big")
     return None

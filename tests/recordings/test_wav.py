@@ -29,6 +29,32 @@ def test_chunks_before_and_after_the_sound_are_passed_over(tmp_path: Path) -> No
     assert path.read_bytes() == wav_bytes(TONE[:16_000])
 
 
+@pytest.mark.parametrize(
+    ("claimed", "believed"), [(0, True), (0xFFFFFFFF, True), (20_000, False), (0x3D522F2A, False)]
+)
+def test_a_length_of_all_the_file_that_is_not_there_is_a_part_missing(
+    tmp_path: Path, claimed: int, believed: bool
+) -> None:
+    plain = wav_bytes(TONE[:8_000])
+    path = tmp_path / "a.wav"
+    path.write_bytes(plain[:4] + struct.pack("<I", claimed) + plain[8:])
+    if believed:
+        assert wav.duration_ms(path) == 500
+    else:
+        with pytest.raises(BadAudio, match=f"breaks off: {claimed} bytes promised in all, 8044 there"):
+            wav.whole(path)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_file_in_shreds_is_refused_for_that(tmp_path: Path, behind: bool) -> None:
+    shreds = (b"note" + struct.pack("<I", 0)) * (wav.MAX_CHUNKS + 1)
+    plain = wav_bytes(TONE)
+    path = tmp_path / "a.wav"
+    path.write_bytes(plain + shreds if behind else plain[:12] + shreds + plain[12:])
+    with pytest.raises(BadAudio, match="it is cut into more than 64 chunks"):
+        wav.whole(path)
+
+
 @pytest.mark.parametrize("declared", [0, 0xFFFFFFFF])
 def test_repair_gives_a_dead_switchs_file_its_length(tmp_path: Path, declared: int) -> None:
     path = tmp_path / "a.wav"
