@@ -14,7 +14,7 @@ from flowengine.call.events import CALLER, SECOND, Event
 from flowengine.call.machine import CallMachine
 from flowengine.flow.document import Flow
 
-Kind = Literal["call", "state", "caller", "sound", "agent", "line", "recording", "fault"]
+Kind = Literal["call", "state", "caller", "sound", "agent", "line", "recording", "credit", "fault"]
 
 
 class Line(NamedTuple):
@@ -79,7 +79,7 @@ class _Narrator:
                 began = event.at
             words = [
                 *self._happened(event),
-                *(line for command in said for line in self._closing(command)),
+                *(line for command in said for line in self._closing(command, event)),
                 *self._walked(visited, left),
                 *(line for command in said for line in self._opening(command)),
             ]
@@ -109,6 +109,14 @@ class _Narrator:
                 yield "fault", f"not played to its end: {shown(self.sounds.get(id, id))}"
             case events.RecordingEnded(duration_ms=duration_ms, ok=ok):
                 yield "recording", f"the recording ended after {duration_ms / 1000:.1f} s" + _unless(ok)
+            case events.RoomReserved(granted=False):
+                yield "recording", "no room to record: the storage plan is used up"
+            case events.RoomRanOut():
+                yield "recording", "no more room to record: the storage plan is used up"
+            case events.PauseAsked(paused=paused):
+                yield "recording", f"somebody asks to {'pause' if paused else 'go on with'} the recording"
+            case events.CreditRunsOut(left_s=left_s):
+                yield "credit", f"the credit pays for {left_s} s more"
             case events.AgentsOffered():
                 yield "line", self._offered(event)
             case events.LineJoined(position=position):
@@ -120,7 +128,7 @@ class _Narrator:
             case events.CallKilled(reason=reason):
                 yield "call", f"the call is ended from outside: {reason}"
             case _:
-                pass  # timers and the ends of sounds show in what follows from them
+                pass  # timers, the ends of sounds and room that is there show in what follows from them
 
     def _gone(self, leg: str, cause: int) -> Iterator[tuple[Kind, str]]:
         ours = leg in self.told
@@ -140,7 +148,7 @@ class _Narrator:
         aside = f" ({', '.join(others)})" if others else ""
         return "to be rung: " + (", ".join(agent.user for agent in event.agents) or "nobody") + aside
 
-    def _closing(self, command: Command) -> Iterator[tuple[Kind, str]]:
+    def _closing(self, command: Command, event: Event) -> Iterator[tuple[Kind, str]]:
         match command:
             case commands.HangUp(leg=leg):
                 self.told.add(leg)
@@ -149,10 +157,12 @@ class _Narrator:
             case commands.LeaveLine(reason=reason):
                 yield "line", f"leaves the line: {reason}"
             case commands.KeepRecording():
-                of = f" with {command.user}" if command.user else ""
-                yield "recording", f"keeps the {command.purpose}{of}, {command.duration_ms / 1000:.1f} s"
+                yield "recording", _kept(command)
             case commands.DiscardRecording():
-                yield "recording", "throws the recording away: too short"
+                ended_well = isinstance(event, events.RecordingEnded) and event.ok
+                yield "recording", "throws the recording away" + (": too short" if ended_well else "")
+            case commands.PauseRecord():
+                yield "recording", "pauses the recording"
             case _:
                 pass
 
@@ -167,7 +177,10 @@ class _Narrator:
             case commands.Join(leg=leg) if leg != CALLER:
                 yield "agent", f"the caller talks to {self._who(leg)}"
             case commands.Record(on=on):
-                yield "recording", "records the caller" if on == CALLER else "records the talk"
+                apart = ", caller and agent apart" if command.sides else ""
+                yield "recording", "records the caller" if on == CALLER else f"records the talk{apart}"
+            case commands.ResumeRecord():
+                yield "recording", "goes on recording"
             case commands.HangUp(leg=leg, cause=cause) if leg == CALLER:
                 yield "caller", f"hangs up (cause {cause})"
             case _:
@@ -193,6 +206,14 @@ class _Narrator:
         endpoint = self.endpoints.get(leg, leg)
         user = self.owners.get(endpoint)
         return f"{user} at {endpoint}" if user else endpoint
+
+
+def _kept(command: commands.KeepRecording) -> str:
+    of = f" with {command.user}" if command.user else ""
+    lasted = f"{command.duration_ms / 1000:.1f} s" if command.duration_ms else "of unknown length"
+    return f"keeps the {command.purpose}{of}, {lasted}" + (
+        ", cut for want of room" if command.ran_out else ""
+    )
 
 
 def _unless(ok: bool) -> str:

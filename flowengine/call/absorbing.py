@@ -21,8 +21,12 @@ class Absorbing(Holding):
             self._keys.append(event.digit)
 
     def _played(self, event: events.PlaybackEnded) -> None:
-        if self._ended(event.playback, Playback) and not event.ok:
-            self.faults.append(f"{self.state}: sound not played")
+        playback = self._things.get(event.playback)
+        if isinstance(playback, Playback):
+            self._drop(playback)
+            if not event.ok:
+                playback.ok = False
+                self.faults.append(f"{self.state}: sound not played")
 
     def _fired(self, event: events.TimerFired) -> None:
         self._ended(event.timer, Timer)
@@ -159,6 +163,7 @@ class Absorbing(Holding):
                 self._drop(thing)
                 self.out.append(commands.DiscardRecording(thing.id))
             case Playback():
+                thing.ok = False
                 self._drop(thing)
             case Request():
                 thing.answer = AgentsOffered(self.now, id)

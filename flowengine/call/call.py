@@ -38,11 +38,16 @@ class Call(Absorbing):
             self._ringing = False
             self.out.append(commands.Answer(CALLER))
 
-    async def play(self, sound: str) -> None:
-        """Play a sound key to the caller, to its end."""
+    async def play(self, sound: str) -> bool:
+        """Play a sound key to the caller, to its end. False: it could not be played."""
         playback = self._play(sound)
         while playback.open:
             await next_event()
+        return playback.ok
+
+    async def tell_of_recording(self, sound: str) -> None:
+        """Play words that tell the caller of the recording. If they cannot be played, talks are not recorded."""
+        self._untold = not await self.play(sound)
 
     async def key_after(self, sound: str, within_s: float) -> str | None:
         """Play a prompt and take one key: pressed before it, into it (which cuts it), or soon after it.
@@ -179,7 +184,7 @@ class Call(Absorbing):
         """Tell the caller that the talk will be recorded, if it will be and the state has words for it."""
         if node.record and node.recording_notice:
             self.answer()
-            await self.play(node.recording_notice.sound(self.manner))
+            await self.tell_of_recording(node.recording_notice.sound(self.manner))
 
     async def talk(self, agent: Leg, node: UserTransfer | GroupTransfer) -> None:
         """Let caller and agent talk until the agent hangs up, recorded if the state says so and there is room.
@@ -194,7 +199,11 @@ class Call(Absorbing):
             commands.Join(bridge.id, CALLER),
             commands.Join(bridge.id, agent.id),
         )
-        recording = self._room("talk", user=agent.user) if node.record else None
+        recording = None
+        if node.record and self._untold:
+            self.faults.append(f"{self.state}: not recorded, the caller could not be told of it")
+        elif node.record:
+            recording = self._room("talk", user=agent.user)
         sides = (CALLER, agent.id) if node.recording_sides == "apart" else ()
         while agent.open and bridge.open:
             if recording is not None and recording.ready and not self._paused:

@@ -47,6 +47,8 @@ class Holding:
         self._answering = False
         self._ringing = False
         self._paused = False
+        self._untold = False
+        """Words that tell of the recording could not be played: no talk is recorded until such words were."""
         self._warning: Playback | None = None
         """Tells of the end of the credit, over whatever else is heard and across states."""
         self._caller_name = ""

@@ -40,7 +40,12 @@ class Leg(Thing):
 class Playback(Thing):
     """A sound being played to the caller."""
 
-    __slots__ = ()
+    __slots__ = ("ok",)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.ok = True
+        """Nothing has been heard against its being heard."""
 
 
 class Timer(Thing):

@@ -12,8 +12,8 @@ from flowengine.flow.document import Flow, State
 
 Kind = Literal["flow_changed", "state_added", "state_removed", "state_changed", "rewired", "moved"]
 
-UNHEARD: Final = frozenset({"name", "description", "label", "key_labels", "tells_of_recording"})
-"""Fields that change nothing of a call: they are for people, and for the rules."""
+UNHEARD: Final = frozenset({"name", "description", "label", "key_labels"})
+"""Fields no caller can notice."""
 
 
 @dataclass(frozen=True, slots=True)

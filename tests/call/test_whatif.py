@@ -112,6 +112,35 @@ def test_another_language_is_another_question() -> None:
     assert what_if(to_the_box(), new).verdict == "unknown"
 
 
+NOTICE = say("This call is recorded.")
+
+
+def recorded(notice: Say | None = NOTICE, **settings: Any) -> Flow:
+    ring = UserTransfer(user="hanako", record=True, recording_notice=notice, **settings)
+    return flow(hello=Announcement(prompt=say("Hello"), connections={"next": "ring"}), ring=ring)
+
+
+def a_recorded_talk() -> Trace:
+    call = drive(recorded()).arrives().prompt_ends().prompt_ends().offered(agent("hanako")).rings("hanako")
+    return trace(call.picks_up("hanako").waits(30).hangs_up())
+
+
+def test_how_a_talk_is_stored_is_no_question_to_anybody() -> None:
+    new = recorded(recording_sides="apart")
+    told = new.states["hello"].model_copy(update={"tells_of_recording": True})
+    assert what_if(a_recorded_talk(), new).verdict == "same"
+    new = new.model_copy(update={"states": {**new.states, "hello": told}})
+    assert what_if(a_recorded_talk(), new).verdict == "same"
+
+
+def test_a_notice_is_compared_as_it_sounds() -> None:
+    assert what_if(a_recorded_talk(), recorded(Say(say=NOTICE.say, language="en-US"))).verdict == "same"
+    assert what_if(a_recorded_talk(), recorded(say("We record you."))).verdict == "unknown"
+    assert what_if(a_recorded_talk(), recorded(None)).verdict == "unknown"
+    spoken_by_another = recorded().model_copy(update={"voice": "f3"})
+    assert what_if(a_recorded_talk(), spoken_by_another).verdict == "unknown"
+
+
 def test_a_new_state_in_between_is_unknown_from_there() -> None:
     found = what_if(
         to_the_box(),

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from flowengine.call import events
 from flowengine.call.commands import Command
 from flowengine.call.events import CALLER, SECOND, Agent, Event
-from flowengine.flow.document import Flow, GroupTransfer, Ivr, UserTransfer, Voicemail, WaitingLine
+from flowengine.flow.document import (
+    Announcement,
+    Flow,
+    GroupTransfer,
+    Ivr,
+    UserTransfer,
+    Voicemail,
+    WaitingLine,
+)
 from tests.call.driving import Driven, agent, announcement, flow, say, with_goodbye
 
 PEOPLE: Final[tuple[Agent, ...]] = (agent("u1"), agent("u2", devices=2), agent("u3"), Agent("u4", ()))
@@ -166,6 +174,17 @@ FLOWS: Final[dict[str, Flow]] = {
         ring=GroupTransfer(group="g1", ringing="sequential", ring_timeout_s=5.0, connections=_ALL),
         last=Voicemail(prompt=say("Speak"), connections={"timeout": "end"}),
         end=announcement("Thank you"),
+    ),
+    "told, apart, and talking twice": flow(
+        hello=Announcement(prompt=say("Recorded"), tells_of_recording=True, connections={"next": "ring"}),
+        ring=UserTransfer(
+            user="u1",
+            record=True,
+            recording_sides="apart",
+            recording_notice=say("Recorded"),
+            connections={"answered": "last", **_ALL},  # no validator lets that pass
+        ),
+        last=GroupTransfer(group="g1", record=True, queue=_LINE),
     ),
     "empty": Flow(format="flowengine/1", name="", states={}),
 }

@@ -116,10 +116,11 @@ def test_the_settings_of_a_recording_are_told() -> None:
     assert diff(old, new).routing_changed
 
 
-def test_that_an_announcement_tells_of_recordings_is_for_the_rules_and_not_for_the_call() -> None:
+def test_that_an_announcement_tells_of_recordings_touches_calls() -> None:
+    """Where it cannot be played, nothing is recorded."""
     old, new = flow({"a": say()}), flow({"a": Announcement(prompt=HELLO, tells_of_recording=True)})
     assert told(old, new) == ['state "a": tells_of_recording False became True']
-    assert not diff(old, new).routing_changed
+    assert diff(old, new).routing_changed
 
 
 def test_another_kind_of_state_is_told_as_a_change_of_type_and_fields() -> None:

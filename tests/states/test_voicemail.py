@@ -148,3 +148,132 @@ def test_the_end_told_twice_keeps_once() -> None:
     [record] = call.all_of(commands.Record)
     call.happens(events.RecordingEnded(call.now, record.recording, 5_000))
     assert len(call.all_of(commands.KeepRecording)) == 1
+
+
+# Room in the storage plan
+
+
+def test_room_is_asked_for_before_the_caller_is_asked_to_speak() -> None:
+    call = drive(mailbox(max_duration_s=30.0), room=None).arrives()
+    [asked] = call.all_of(commands.ReserveRoom)
+    assert asked.limit_s == 30.0
+    assert call.all_of(commands.Answer)
+    assert call.playing is None
+    call.waits(2)
+    assert call.said == []
+    assert call.room_is(True).playing == spoken("Speak"), "an answer may be late"
+    call.prompt_ends().prompt_ends().waits(3).recorded(3_000)
+    assert [each.recording for each in call.all_of(commands.KeepRecording)] == [asked.recording]
+
+
+@pytest.mark.parametrize(("asked_s", "room_s"), [(60.0, 60.0), (600.0, 120.0)])
+def test_no_more_room_is_asked_for_than_a_message_can_need(asked_s: float, room_s: float) -> None:
+    assert drive(mailbox(asked_s)).arrives().all_of(commands.ReserveRoom)[0].limit_s == room_s
+
+
+def test_without_room_the_caller_is_told_so_and_not_asked_to_speak() -> None:
+    call = drive(mailbox(), room=False).arrives()
+    assert call.playing == "builtin:mailbox-full:en-US"
+    assert call.prompt_ends().path == [("box", "timeout"), ("late", "")]
+    assert [each.sound for each in call.all_of(commands.Play)][:1] == ["builtin:mailbox-full:en-US"]
+    assert not call.all_of(commands.Record)
+    assert not call.all_of(commands.ReleaseRoom), "there was none"
+    assert call.machine.record().faults == ("box: not recorded, the storage plan is used up",)
+
+
+def test_a_full_mailbox_speaks_as_the_flow_does() -> None:
+    of = mailbox().model_copy(update={"language": "ja-JP", "voice": "f3"})
+    assert drive(of, room=False).arrives().playing == "builtin:mailbox-full:ja-JP@f3"
+
+
+def test_a_full_mailbox_at_the_end_of_a_flow_says_goodbye() -> None:
+    call = drive(flow(box=Voicemail(prompt=say("Speak"))), room=False).arrives().prompt_ends()
+    assert call.playing == "builtin:goodbye:en-US"
+    assert call.prompt_ends().is_over()
+    assert call.machine.record().disposition == "self_served"
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_a_hang_up_while_room_is_asked_for_gives_it_back(granted: bool) -> None:
+    call = drive(mailbox(), room=None).arrives().hangs_up()
+    [asked] = call.all_of(commands.ReserveRoom)
+    assert call.just(commands.ReleaseRoom) == [commands.ReleaseRoom(asked.recording)]
+    call.happens(events.RoomReserved(call.now, asked.recording, granted))
+    assert call.said == []
+    assert call.is_over()
+    assert not call.all_of(commands.Record)
+
+
+def test_a_hang_up_into_the_prompt_gives_the_room_back() -> None:
+    call = drive(mailbox()).arrives().hangs_up()
+    [asked] = call.all_of(commands.ReserveRoom)
+    assert call.just(commands.ReleaseRoom) == [commands.ReleaseRoom(asked.recording)]
+    assert call.is_over()
+
+
+def test_a_switch_lost_in_the_prompt_gives_the_room_back() -> None:
+    call = drive(mailbox()).arrives()
+    call.happens(events.CallKilled(call.now, "switch_lost"))
+    assert call.just(commands.ReleaseRoom)
+    assert not call.all_of(commands.KeepRecording)
+    assert call.is_over()
+
+
+def test_the_plan_answers_once() -> None:
+    """A second, other answer would leave a recording running which nobody owns."""
+    call = drive(mailbox(beep=False)).arrives()
+    [asked] = call.all_of(commands.ReserveRoom)
+    call.happens(events.RoomReserved(call.now, asked.recording, granted=False))
+    assert call.said == []
+    call.prompt_ends().waits(4).recorded(4_000)
+    assert call.all_of(commands.KeepRecording)
+    refused = drive(mailbox(), room=False).arrives()
+    [asked] = refused.all_of(commands.ReserveRoom)
+    refused.happens(events.RoomReserved(refused.now, asked.recording, granted=True)).prompt_ends()
+    assert not refused.all_of(commands.Record)
+
+
+def test_a_plan_that_cannot_say_counts_as_no_room() -> None:
+    call = drive(mailbox(), room=None).arrives()
+    [asked] = call.all_of(commands.ReserveRoom)
+    assert call.fails(asked.recording).playing == "builtin:mailbox-full:en-US"
+
+
+def test_an_end_of_a_recording_that_never_began_is_none() -> None:
+    call = drive(mailbox(beep=False)).arrives()
+    [asked] = call.all_of(commands.ReserveRoom)
+    call.happens(events.RecordingEnded(call.now, asked.recording, 5_000))
+    assert call.said == []
+    assert call.prompt_ends().just(commands.Record)
+
+
+def test_room_that_runs_out_ends_the_message_and_keeps_it() -> None:
+    call = recording(responsive=False).waits(12).room_runs_out()
+    assert len(call.just(commands.StopRecord)) == 1
+    assert call.path == [("box", "")], "the recording is complete only when the switch says so"
+    call.room_runs_out()
+    assert call.said == [], "once is enough"
+    call.recorded(12_000)
+    [kept] = call.all_of(commands.KeepRecording)
+    assert (kept.duration_ms, kept.ran_out) == (12_000, True)
+    assert call.path[0] == ("box", "recorded")
+    assert call.machine.record().faults == ("box: recording cut, the storage plan is used up",)
+
+
+def test_a_message_that_ended_by_itself_did_not_run_out() -> None:
+    assert recording().waits(7).recorded(7_000).all_of(commands.KeepRecording)[0].ran_out is False
+
+
+def test_a_switch_lost_in_the_message_keeps_what_may_be_there() -> None:
+    call = recording().waits(5)
+    call.happens(events.CallKilled(call.now, "switch_lost"))
+    [kept] = call.just(commands.KeepRecording)
+    assert (kept.purpose, kept.duration_ms, kept.limit_s) == ("voicemail", 0, 30.0)
+    assert not call.just(commands.StopRecord)
+    assert call.is_over()
+    assert call.machine.record().disposition == "failed"
+
+
+def test_a_message_is_the_callers_own_and_is_not_paused() -> None:
+    call = recording().waits(2).pause()
+    assert call.said == []
