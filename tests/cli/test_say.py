@@ -196,7 +196,7 @@ def test_a_machine_without_a_loudspeaker_is_told(
 ) -> None:
     player(tmp_path, monkeypatch, body)
     out = tmp_path / "said.wav"
-    ran = run("say", "This is long enough to be noticed.", "--play", "-o", out)
+    ran = run("say", "This is long enough to be noticed. " * 5, "--play", "-o", out)
     assert ran.code == 3
     assert f"{why}{out}" in ran.err
     assert out.exists()
