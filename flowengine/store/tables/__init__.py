@@ -21,6 +21,7 @@ from flowengine.store.tables.base import Base
 from flowengine.store.tables.calls import Call, JournalRow
 from flowengine.store.tables.desk import Desk, DeskAgent, DeskOutbox, DeviceInReach, LineVisit
 from flowengine.store.tables.ledger import Hold, LedgerAccount, Transfer
+from flowengine.store.tables.money import OfferedNumber, Purchase, RateRow, Subscription
 from flowengine.store.tables.sound import Audio, Notification, Recording
 
 __all__ = [
@@ -44,7 +45,11 @@ __all__ = [
     "LineVisit",
     "Notification",
     "Number",
+    "OfferedNumber",
+    "Purchase",
+    "RateRow",
     "Recording",
+    "Subscription",
     "Transfer",
     "User",
 ]

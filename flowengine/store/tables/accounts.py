@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowengine.store.tables.base import Base, Code, Id, Json, Moment, Name, Ref, account_ref, now, own
@@ -30,6 +30,15 @@ class Account(Base):
     """Which plan its recordings are kept on (`flowengine.billing.plans`)."""
     keep_months: Mapped[int] = mapped_column(server_default=text("0"))
     """Recordings are deleted so many months after they were made: 3 or 6; 0: never."""
+    refuse_when_empty: Mapped[bool] = mapped_column(server_default=true())
+    """New calls are refused when the credit does not pay for their first increment."""
+    when_running_out: Mapped[str] = mapped_column(String(16), server_default=text("'finish'"))
+    """finish or cut: what becomes of a running call that the credit pays no longer."""
+    is_partner: Mapped[bool] = mapped_column(server_default=false())
+    """A partner, or attached to one: it has no auto-recharge."""
+    recharge_below: Mapped[int | None] = mapped_column(BigInteger)
+    """Micro-credits: below this balance `recharge_amount` is bought; null: no auto-recharge."""
+    recharge_amount: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Moment] = mapped_column(UtcDateTime, default=now)
 
 
