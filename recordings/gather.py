@@ -19,12 +19,12 @@ SIZE_LIMIT_BYTES: Final = 1_000_000_000
 """More than 17 hours at 8 kHz; a stream that goes on longer is a fault."""
 PIECE_S: Final = 30.0
 LOOK: Final = "look at the recording directory of the switch"
-WRITE_BYTES: Final = 1 << 18
+WRITE_BYTES: Final = 1 << 19
 """Pieces are collected up to this size and written at once: a thread is not asked for every packet."""
 
 
 async def gather(
-    data: AsyncIterator[bytes], recording_id: str, write: Callable[[bytes], Awaitable[None]]
+    data: AsyncIterator[bytes], recording_id: str, write: Callable[[bytearray], Awaitable[None]]
 ) -> int:
     """Hand a stream to `write`, in few big pieces; how many bytes. Whatever it raises goes to the caller.
 
@@ -38,10 +38,10 @@ async def gather(
             _within_limit(size, recording_id)
             waiting += piece
             if len(waiting) >= WRITE_BYTES:
-                await write(bytes(waiting))
-                waiting.clear()
+                await write(waiting)
+                waiting = bytearray()
         if waiting:
-            await write(bytes(waiting))
+            await write(waiting)
     finally:
         if isinstance(data, AsyncGenerator):
             await data.aclose()  # a connection to the switch may hang on it
@@ -57,7 +57,7 @@ async def _next(data: AsyncIterator[bytes], recording_id: str) -> bytes | None:
         raise RecordingRefused(recording_id, reason, "fetch it again from the switch") from error
 
 
-def append(part: Path, recording_id: str, address: str, piece: bytes) -> None:
+def append(part: Path, recording_id: str, address: str, piece: bytearray) -> None:
     """Write the next piece of a part."""
     with on_disk(recording_id, address):
         # Without O_CREAT: a part that vanished with its volume must not come back half.

@@ -4,6 +4,7 @@ A mark lies in the directory. When the volume below it is unmounted, the empty m
 an empty library: recordings would be written to the wrong disk, and everything kept would be called missing.
 """
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -43,7 +44,7 @@ class DiskStorage:
         self._enough_bytes = enough_bytes
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(self._directory / MARK, b"Recordings of flowengine lie here.\n")
+            _create(self._directory / MARK, b"Recordings of flowengine lie here.\n")
             flush(self._directory)
         except OSError as error:
             reason = f"it cannot be made or written ({error.strerror})"
@@ -71,7 +72,7 @@ class DiskStorage:
             if not part.parent.is_dir():
                 part.parent.mkdir(mode=0o700, exist_ok=True)
                 flush(self._directory)
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            _create(part, b"")
         return part
 
     def put(self, recording_id: str, part: Path, record: Record) -> Record:
@@ -84,11 +85,12 @@ class DiskStorage:
             note = part_of(target)
             try:
                 flush(part)
-                _write(note, record.to_json().encode())
+                _create(note, record.to_json().encode())
                 part.replace(target)
                 note.replace(self._record(recording_id))
-                # One flush for both names. Until it is done nobody has been told that the recording is kept, and
-                # a record that survives a crash without its sound is told as damage and replaced by the next keep.
+                # Flushed under its last name, so that the disk is waited for once and not twice. Until that is done
+                # nobody has been told that it is kept; half a record after a crash is replaced by the next keep.
+                flush(self._record(recording_id))
                 flush(target.parent)
             finally:
                 note.unlink(missing_ok=True)
@@ -144,7 +146,8 @@ class DiskStorage:
         """See `Storage.probe`. Always the same file, so that no probe leaves litter."""
         try:
             self._present("the library")
-            _write(self._directory / PROBE, b"A recording could be written now.\n")
+            _create(self._directory / PROBE, b"A recording could be written now.\n")
+            flush(self._directory / PROBE)
             disk = os.statvfs(self._directory)
         except OSError as error:
             raise unavailable("the library", self.address, error) from error
@@ -180,12 +183,12 @@ class DiskStorage:
             raise LibraryUnavailable(name, reason, mend) from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a small file that only the engine can read, and wait until it is on the disk."""
+def _create(path: Path, content: bytes) -> None:
+    """Write a small file that only the engine can read."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(handle, content)
-        os.fsync(handle)
+        if os.write(handle, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(handle)
 
