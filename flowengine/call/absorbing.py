@@ -124,11 +124,18 @@ class Absorbing(Holding):
                 self.out.append(change(thing.id))
 
     def _warn(self, _event: events.CreditRunsOut) -> None:
-        """Tell the caller, over whatever is going on; who was never answered pays nothing and hears nothing."""
+        """Tell the caller at once, whatever is going on; who was never answered pays nothing and hears nothing.
+
+        Nor does who leaves a message: a leg that is recorded plays nothing, and after it would be too late.
+        """
         heard_already = self._warning is not None and self._warning.open
         leaving = self.caller_leg.ours or not self.caller_leg.open
-        if self.answered_at is not None and not leaving and not heard_already:
-            self._warning = self._play(self.manner.phrase("minute-left"))
+        speaking = any(
+            isinstance(thing, Recording) and thing.begun and thing.purpose == "voicemail"
+            for thing in self._things.values()
+        )
+        if self.answered_at is not None and not (leaving or heard_already or speaking):
+            self._warning = self._play_first(self.manner.phrase("minute-left"))
 
     def _offered(self, event: AgentsOffered) -> None:
         """Reserve whom we asked for; give back whom we do not want any more. The first answer counts."""

@@ -124,9 +124,25 @@ class Holding:
         self._things.pop(thing.id, None)
 
     def _play(self, sound: str) -> Playback:
-        playback = self._own(Playback(self._id("play")))
+        playback = self._own(Playback(self._id("play"), sound))
         self.out.append(commands.Play(playback.id, CALLER, sound))
         return playback
+
+    def _play_first(self, sound: str) -> Playback:
+        """Play a sound at once. What is being heard is cut, and is heard again after it as if nothing had been.
+
+        A switch plays one sound after another, so this one would wait for the end of a prompt or of the music.
+        """
+        cut = [thing for thing in self._things.values() if isinstance(thing, Playback)]
+        for playback in cut:
+            self.out.append(commands.StopPlay(playback.id))
+            del self._things[playback.id]
+        first = self._play(sound)
+        for playback in cut:
+            playback.id = self._id("play")
+            self._own(playback)
+            self.out.append(commands.Play(playback.id, CALLER, playback.sound))
+        return first
 
     def _timer(self, within_s: float) -> Timer:
         timer = self._own(Timer(self._id("timer")))

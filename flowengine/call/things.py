@@ -40,10 +40,11 @@ class Leg(Thing):
 class Playback(Thing):
     """A sound being played to the caller."""
 
-    __slots__ = ("ok",)
+    __slots__ = ("ok", "sound")
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, sound: str) -> None:
         super().__init__(id)
+        self.sound = sound
         self.ok = True
         """Nothing has been heard against its being heard."""
 

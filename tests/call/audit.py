@@ -32,7 +32,7 @@ class Audit:
         self.talks: dict[str, bool] = {}
         """Running recordings of talks, and whether they are paused."""
         self.warning = ""
-        """The sound that tells the caller of the end of the credit, which goes over any other."""
+        """The sound that tells the caller of the end of the credit; another may wait for its end."""
         self.to_settle: set[str] = set()
         """Recordings that ended and must be kept or discarded in the same step."""
         self.owed: list[str] = []
@@ -146,10 +146,12 @@ class Audit:
                 self._is_open(CALLER, "leg")
                 assert self.reserved, f"{endpoint} dialled, but nobody is reserved"
                 assert endpoint in self.devices, f"{endpoint} was never offered"
-            case commands.Play(playback=id, leg=leg):
+            case commands.Play(playback=id, leg=leg, sound=sound):
                 assert leg == CALLER
                 self._is_open(CALLER, "leg")
-                if isinstance(event, events.CreditRunsOut):
+                if sound.startswith("builtin:minute-left:"):
+                    assert not self.of_kind("play"), "a warning that waits for its turn"
+                    assert isinstance(event, events.CreditRunsOut)
                     assert self.warning not in self.open, "warned twice at once"
                     assert CALLER not in self.told, "warned into the hang-up"
                     self.warning = id

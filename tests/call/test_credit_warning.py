@@ -1,4 +1,4 @@
-"""The credit runs out: the caller is told, whatever goes on, and nothing of the call is changed by it."""
+"""The credit runs out: the caller is told at once, whatever goes on, and nothing of the call is changed by it."""
 
 import pytest
 
@@ -28,20 +28,25 @@ def moments() -> dict[str, Driven]:
         "announcement": drive(flow(hello=announcement("Hello", "x"), x=announcement("X"))).arrives(),
         "talk": talking(),
         "line": drive(LINE).arrives().offered(busy=1).has_place(1),
-        "message": drive(BOX).arrives().prompt_ends(),
+        "prompt of a message": drive(BOX).arrives(),
         "goodbye": drive(flow(menu=Ivr(prompt=say("Menu")))).arrives().prompt_ends().waits(5),
     }
 
 
 @pytest.mark.parametrize("moment", list(moments()))
-def test_the_caller_is_told_over_whatever_goes_on(moment: str) -> None:
+def test_the_caller_is_told_at_once_and_then_hears_again_what_was_cut(moment: str) -> None:
     call = moments()[moment]
-    heard, path = call.playing, call.path
-    [warning] = call.credit_runs_out().said
-    assert isinstance(warning, commands.Play)
+    heard, path, playing = call.playing, call.path, call.audit.of_kind("play")
+    warning, *again = call.credit_runs_out().just(commands.Play)
+    assert call.just(commands.StopPlay) == [commands.StopPlay(cut) for cut in playing]
     assert (warning.leg, warning.sound) == ("caller", WARNING)
+    assert [each.sound for each in again] == [heard for _ in playing]
+    assert len(call.said) == 1 + 2 * len(playing), "and that is all"
     assert (call.playing, call.path) == (heard, path)
     assert call.warned
+    for cut in playing:
+        call.happens(events.PlaybackEnded(call.now, cut))
+        assert call.said == [], "the end of the cut sound is not the end of the prompt"
     call.happens(events.PlaybackEnded(call.now, warning.playback))
     assert call.said == []
     assert (call.playing, call.path) == (heard, path)
@@ -64,9 +69,27 @@ def test_a_key_pressed_into_the_warning_is_for_the_menu_and_does_not_cut_it() ->
     call = drive(MENU).arrives().credit_runs_out().presses("1")
     assert call.playing == spoken("Hello")
     assert call.warned, "a warning outlives the state it came in"
-    assert [each.playback for each in call.just(commands.StopPlay)] == [
-        call.all_of(commands.Play)[0].playback
-    ]
+    again = [each.playback for each in call.all_of(commands.Play) if each.sound == spoken("Menu")][1]
+    assert [each.playback for each in call.just(commands.StopPlay)] == [again]
+
+
+def test_a_prompt_heard_again_ends_as_it_would_have() -> None:
+    call = drive(MENU).arrives().credit_runs_out().prompt_ends().waits(4.9)
+    assert call.path == [("menu", "")]
+    assert call.waits(0.1).path == [("menu", "timeout"), ("hello", "")]
+
+
+def test_music_cut_by_a_warning_uses_up_no_cycle() -> None:
+    call = moments()["line"].credit_runs_out().prompt_ends()
+    assert call.playing == "builtin:hold-music"
+    assert call.prompt_ends().path == [("ring", "timeout")]
+
+
+def test_who_speaks_a_message_is_not_interrupted() -> None:
+    call = drive(BOX).arrives().prompt_ends().waits(5).credit_runs_out()
+    assert call.said == []
+    assert call.recorded(9_000).playing == "builtin:goodbye:en-US"
+    assert call.credit_runs_out().warned
 
 
 def test_the_turn_of_a_waiting_caller_does_not_cut_the_warning() -> None:
