@@ -82,7 +82,7 @@ def storage_plan(name: str) -> StoragePlan:
 
 
 def change_of_plan(old: StoragePlan, new: StoragePlan, month: Period, at: Instant) -> Upgrade | Downgrade:
-    """What a change from one plan to another at an instant of a paid month means.
+    """What a change from one plan to another at an instant of a paid month means. Only a lower fee waits.
 
     Raises:
         BadPlan: it is the same plan.

@@ -64,6 +64,13 @@ def test_a_downgrade_waits_for_the_anniversary() -> None:
     assert change == Downgrade(FREE, MONTH.ends_at)
 
 
+def test_another_plan_at_the_same_fee_holds_at_once_and_costs_nothing() -> None:
+    roomier = storage_plan("50k")._replace(name="50k-plus", minutes=60_000)
+    change = change_of_plan(storage_plan("50k"), roomier, MONTH, NOW + 1)
+    assert isinstance(change, Upgrade)
+    assert (change.holds_from, change.to_pay) == (NOW + 1, 0)
+
+
 def test_what_is_no_change_is_refused() -> None:
     with pytest.raises(BadPlan, match="the plan is free already"):
         change_of_plan(FREE, FREE, MONTH, NOW)
