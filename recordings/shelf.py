@@ -128,6 +128,8 @@ class Shelf:
                         piece = await anext(pieces, None)
                 except TimeoutError as error:
                     raise BadAudio(name, f"nothing came for {STALL_S:g} s", "upload it again") from error
+                except OSError as error:
+                    raise BadAudio(name, "it broke off on its way", "upload it again") from error
                 if piece is None:
                     return digest.hexdigest(), size
                 size += len(piece)
