@@ -74,6 +74,11 @@ class Call(Absorbing):
             await next_event()
         return message if message.granted else None
 
+    async def refuse_message(self) -> None:
+        """Say that no message can be taken now. Keys pressed into these words are not for a later menu."""
+        await self.play(self.manner.phrase("mailbox-full"))
+        self._keys.clear()
+
     async def record_message(self, message: Recording, silence_s: float) -> Literal["limit", "ended"]:
         """Record the caller until `#`, silence, or the message's limit; a hang-up ends and keeps it, too.
 
@@ -81,6 +86,7 @@ class Call(Absorbing):
         sends none would never reach it. Keys pressed into the message are not for a later menu.
         """
         if not message.ready:
+            self._keys.clear()
             return "ended"
         self._begin_recording(message, CALLER, silence_s=silence_s, end_on="#")
         timer = self._timer(message.limit_s)

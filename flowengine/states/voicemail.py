@@ -16,7 +16,7 @@ async def voicemail(call: Call, node: Voicemail) -> str:
     call.answer()
     message = await call.room_for_message(min(node.max_duration_s, LONGEST_S))
     if message is None:
-        await call.play(call.manner.phrase("mailbox-full"))
+        await call.refuse_message()
         return "timeout"
     await call.play(node.prompt.sound(call.manner))
     if node.beep:

@@ -152,9 +152,11 @@ def test_what_is_claimed_is_what_happens(
         assert truth == claimed
 
 
-@given(of=flows(), happenings=weather(20))
-def test_keys_typed_ahead_are_counted_as_the_machine_counts_them(of: Flow, happenings: bytes) -> None:
-    call = befall(drive(of).arrives(), happenings)
+@given(of=flows(), happenings=weather(20), room=st.booleans())
+def test_keys_typed_ahead_are_counted_as_the_machine_counts_them(
+    of: Flow, happenings: bytes, room: bool
+) -> None:
+    call = befall(drive(of, room=room).arrives(), happenings)
     machine = call.machine
     heard = _Heard(record(of, "cal_1", call.journal))
     if machine.end_reason or not heard.answers or heard._keys_lost:

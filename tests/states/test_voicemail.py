@@ -181,6 +181,13 @@ def test_without_room_the_caller_is_told_so_and_not_asked_to_speak() -> None:
     assert call.machine.record().faults == ("box: not recorded, the storage plan is used up",)
 
 
+def test_keys_pressed_into_the_words_of_a_full_mailbox_are_not_for_a_later_menu() -> None:
+    menu = Ivr(prompt=say("Menu"), connections={"1": "box"})
+    of = mailbox().model_copy(update={"states": {"box": mailbox().states["box"], "late": menu}})
+    call = drive(of, room=False).arrives().presses("1").prompt_ends()
+    assert (call.path, call.playing) == ([("box", "timeout"), ("late", "")], spoken("Menu"))
+
+
 def test_a_full_mailbox_speaks_as_the_flow_does() -> None:
     of = mailbox().model_copy(update={"language": "ja-JP", "voice": "f3"})
     assert drive(of, room=False).arrives().playing == "builtin:mailbox-full:ja-JP@f3"
