@@ -52,6 +52,7 @@ Many = Annotated[tuple[Item, ...], Strict(False)]
 AudioName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=400),
+    AfterValidator(_printable),
     AfterValidator(lambda name: Audio(audio=name).audio),
 ]
 """A sound by its path from the folder of the file, as flows name it."""

@@ -172,7 +172,7 @@ async def _places(session: AsyncSession, account: str, called: set[str]) -> list
 
 def _checked(name: str) -> str:
     try:
-        if not name or (name.startswith(ID_BEGINS) and len(name) == LENGTH):
+        if not name or not name.isprintable() or (name.startswith(ID_BEGINS) and len(name) == LENGTH):
             raise ValueError
         return AudioPrompt(audio=name).audio
     except (ValidationError, ValueError):
