@@ -23,11 +23,11 @@ RATE_HZ: Final = 8_000
 DECODE_S: Final = 60.0
 MORE_MS: Final = 1_000
 """How much more than the examined length is decoded, to see whether there is more."""
-WORK_S: Final = 3
+WORK_S: Final = 2
 LENGTH_BY_WORK: Final = 30
 """Seconds of work allowed, and seconds of sound for each further one: ten times what ffmpeg takes for the largest."""
-MEMORY_BYTES: Final = 128 << 20
-"""Twice what ffmpeg reserves at its start, and little of that is ever touched."""
+MEMORY_BYTES: Final = 80 << 20
+"""Twice what ffmpeg reserves at its start (little of it is ever touched), so that what is left is below 50 MiB."""
 FILTER: Final = "filter_size=64:cutoff=0.95"
 INSTALL: Final = "install ffmpeg (the ffmpeg package of your distribution)"
 DECODERS: Final = (

@@ -25,6 +25,7 @@ from recordings.gate import PIECE_BYTES, session
 
 MAX_ADDRESSES: Final = 16
 """A name with more addresses than this is no web server's."""
+TOLD_LIMIT: Final = 200
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 LATER: Final = "try again later, or upload the file"
 ONE_ADDRESS: Final = "a server must be reached at public addresses only; the operator may allow a network"
@@ -144,8 +145,8 @@ class Fetcher:
                     response.close()
         except (aiohttp.ClientError, OSError) as error:
             raise SoundUnavailable(name, _why(error), LATER) from error
-        headers = response.headers
-        return Fetched(sha256, size, str(url), headers.get("ETag"), headers.get("Last-Modified"))
+        etag, modified = (_told(response, header) for header in ("ETag", "Last-Modified"))
+        return Fetched(sha256, size, str(url), etag, modified)
 
     async def _judged(self, url: URL, name: str) -> Sequence[Address]:
         """The addresses behind a host, asked for once, every one of them fit to be connected to."""
@@ -207,6 +208,12 @@ def _acceptable(response: aiohttp.ClientResponse, name: str, size_bytes: int) ->
     elif response.headers.get("Transfer-Encoding", "").strip().lower() != "chunked":
         # Then a broken connection would look like the end of the file.
         raise SoundUnavailable(name, "the server does not say how long it is", UPLOAD)
+
+
+def _told(response: aiohttp.ClientResponse, header: str) -> str | None:
+    """What a server says of a version: kept for comparison, so only if it can be written anywhere."""
+    value = response.headers.get(header)
+    return value if value and len(value) <= TOLD_LIMIT and value.isascii() and value.isprintable() else None
 
 
 def _fits(size: int, name: str, size_bytes: int) -> None:

@@ -43,8 +43,8 @@ class Lead:
     """The largest file it may write."""
 
 
-NICENESS: Final = 10
-"""Calls go first."""
+NICENESS: Final = 5
+"""Calls go first; but somebody may be waiting for this, too."""
 
 
 def run(

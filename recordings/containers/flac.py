@@ -3,7 +3,7 @@ that completes them. A crafted FLAC of some bytes decodes to hours; one whose en
 
 from typing import Final
 
-from recordings.containers.source import Shape, Source
+from recordings.containers.source import NOTES_BYTES, Shape, Source
 
 MAX_BLOCKS: Final = 128
 LARGEST_FRAME: Final = 1 << 18
@@ -24,6 +24,8 @@ def shape(source: Source, limit_ms: int) -> Shape:
                 raise source.bad("it does not begin with its description")
             streaminfo = source.read(at + 4, length)
         at += 4 + length
+        if at > NOTES_BYTES:
+            raise source.wordy()
         if head[0] & 0x80:
             break
     else:

@@ -8,10 +8,11 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from recordings.containers.source import SOUND_ALONE, Shape, Source
+from recordings.containers.source import NOTES_BYTES, PACKET_BYTES, SOUND_ALONE, Shape, Source
 
 MAX_ELEMENTS: Final = 80_000
 """Ten minutes of 20 ms packets are 30,000."""
+LONGEST_HEAD: Final = 12
 SEGMENT: Final = 0x18538067
 CLUSTER: Final = 0x1F43B675
 INFO: Final = 0x1549A966
@@ -31,12 +32,15 @@ TOP: Final = frozenset({CLUSTER, INFO, TRACKS, CHAPTERS, 0x114D9B74, 0x1C53BB6B,
 """Children of the segment: the start of one ends a cluster of unknown length."""
 ELSEWHERE: Final = frozenset({0x3CB923, 0x3C83AB, 0x3EB923, 0x3E83BB, 0x6E67, 0x6EBC})
 """Previous and next segment, by number or by file name, and chapters in other segments."""
+PACKED: Final = 0x6D80
+"""Content encodings: blocks that are compressed once more, or encrypted."""
 TIMESTAMP_SCALE: Final = 0x2AD7B1
 TRACK_TYPE: Final = 0x83
 SAMPLING_HZ: Final = 0xB5
 CHANNELS: Final = 0x9F
 CLUSTER_TIME: Final = 0xE7
 BLOCKS: Final = frozenset({0xA3, 0xA1})
+PADDING: Final = frozenset({0xEC, 0xBF})
 SOUND: Final = 2
 
 
@@ -45,9 +49,15 @@ def shape(source: Source, limit_ms: int) -> Shape:
     scale_ns, cluster, reached, channels, rate_hz = 1_000_000, 0, 0, 1, 8_000
     kinds: list[int] = []
     blocks = 0
+    notes = 0
     for kind, at, length in _elements(source):
+        notes += 0 if kind in BLOCKS or kind in PADDING else length
+        if notes > NOTES_BYTES:
+            raise source.wordy()
         if kind in ELSEWHERE:
             raise source.bad("a part of it lies in another file", "export it again, with all the sound in it")
+        if kind == PACKED:
+            raise source.bad("its sound is packed once more, or locked", SOUND_ALONE)
         if kind == TIMESTAMP_SCALE:
             scale_ns = _number(source, at, length)
         elif kind == TRACK_TYPE:
@@ -60,6 +70,8 @@ def shape(source: Source, limit_ms: int) -> Shape:
             cluster = _number(source, at, length)
         elif kind in BLOCKS:
             blocks += 1
+            if length > PACKET_BYTES:
+                raise source.lumpy()
             # Behind the number of the track, one byte for all tracks there may be here.
             reached = max(reached, cluster + int.from_bytes(source.read(at + 1, 2), "big", signed=True))
             if reached * scale_ns > (limit_ms + 1_000) * 1_000_000:
@@ -87,11 +99,13 @@ def _elements(source: Source) -> Iterator[tuple[int, int, int]]:
             unbounded.pop()
         if at >= source.size:
             return
-        kind, start = _vint(source, at, marked=True)
+        head = source.some(at, LONGEST_HEAD)
+        kind, width = _vint(source, head, marked=True)
         while len(ends) > 1 and unbounded[-1] and kind in TOP:
             ends.pop()
             unbounded.pop()
-        length, start = _vint(source, start, marked=False)
+        length, more = _vint(source, head[width:], marked=False)
+        start = at + width + more
         around = ends[-1] if ends else source.size
         known = length >= 0
         end = start + length if known else around
@@ -111,18 +125,19 @@ def _elements(source: Source) -> Iterator[tuple[int, int, int]]:
     raise source.bad(f"it is cut into more than {MAX_ELEMENTS} elements")
 
 
-def _vint(source: Source, at: int, *, marked: bool) -> tuple[int, int]:
-    """A number that says its own length in its first bits, and where it ends; -1 when all ones: unknown."""
-    first = source.read(at, 1)[0]
-    width = 9 - first.bit_length()
+def _vint(source: Source, head: bytes, *, marked: bool) -> tuple[int, int]:
+    """A number that says its own width in its first bits, and that width; -1 when all ones: unknown."""
+    width = 9 - head[0].bit_length() if head else 1
     if width > (4 if marked else 8):
         raise source.bad("there is something else than Matroska in it")
-    value = int.from_bytes(source.read(at, width), "big")
+    if len(head) < width:
+        raise source.broken_off()
+    value = int.from_bytes(head[:width], "big")
     if not marked:
         ones = (1 << 7 * width) - 1
         value &= ones
         value = -1 if value == ones else value
-    return value, at + width
+    return value, width
 
 
 def _number(source: Source, at: int, length: int) -> int:

@@ -4,7 +4,7 @@ long as they say, samples that are really there, and no sound that lies in anoth
 from collections.abc import Iterator
 from typing import Final
 
-from recordings.containers.source import SOUND_ALONE, Shape, Source
+from recordings.containers.source import NOTES_BYTES, PACKET_BYTES, SOUND_ALONE, Shape, Source
 
 MAX_ATOMS: Final = 2_000
 MAX_DEPTH: Final = 8
@@ -39,6 +39,8 @@ def shape(source: Source, limit_ms: int) -> Shape:
         if depth == 0:
             kinds.add(kind)
             sound_bytes += end - start if kind == b"mdat" else 0
+            if kind == b"moov" and end - start > NOTES_BYTES:
+                raise source.wordy()
         if kind == b"trak":
             tracks.append({})
         elif tracks and depth > 1:
@@ -139,7 +141,9 @@ def _sound(source: Source, track: dict[bytes, Atom], sound_bytes: int, limit_ms:
     packets, ticks = _times(source, track[b"stts"])
     if ticks * 1_000 > (limit_ms + 1_000) * scale:
         raise source.too_long(limit_ms)
-    sized, size = _sizes(source, track[b"stsz"])
+    sized, size, largest = _sizes(source, track[b"stsz"])
+    if largest > PACKET_BYTES:
+        raise source.lumpy()
     if sized != packets:
         raise source.bad(f"it contradicts itself: {packets} packets of sound, {sized} with a size")
     if size > sound_bytes:
@@ -159,10 +163,11 @@ def _times(source: Source, atom: Atom) -> tuple[int, int]:
     return packets, ticks
 
 
-def _sizes(source: Source, atom: Atom) -> tuple[int, int]:
-    """Packets, and their bytes."""
+def _sizes(source: Source, atom: Atom) -> tuple[int, int, int]:
+    """Packets, their bytes, and those of the largest."""
     each, entries = (int.from_bytes(source.read(atom[1] + at, 4), "big") for at in (4, 8))
     if each:
-        return entries, each * entries
+        return entries, each * entries, each
     table = source.read(atom[1] + 12, entries * 4)
-    return entries, sum(int.from_bytes(table[at : at + 4], "big") for at in range(0, len(table), 4))
+    sizes = [int.from_bytes(table[at : at + 4], "big") for at in range(0, len(table), 4)]
+    return entries, sum(sizes), max(sizes, default=0)

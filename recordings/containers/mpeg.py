@@ -7,7 +7,7 @@ many frames there should be, which is how a cut-off upload is known.
 from dataclasses import dataclass
 from typing import Final
 
-from recordings.containers.source import Shape, Source
+from recordings.containers.source import NOTES_BYTES, Shape, Source
 
 MAX_TAGS: Final = 8
 TAG_BYTES: Final = 10
@@ -96,6 +96,8 @@ def _after_tags(source: Source) -> int:
         at += TAG_BYTES + length + (TAG_BYTES if head[5] & 0x10 else 0)
         if at > source.size:
             raise source.broken_off("its tag is longer than the file")
+        if at > NOTES_BYTES:
+            raise source.wordy()
     raise source.bad(f"it begins with more than {MAX_TAGS} tags")
 
 

@@ -10,6 +10,10 @@ from recordings.errors import BadAudio
 from recordings.wav import EXPORT_AGAIN
 
 BUFFER_BYTES: Final = 1 << 16
+NOTES_BYTES: Final = 8_000_000
+"""The most that may be told about a sound (tags, cover pictures), which a decoder takes into memory as a whole."""
+PACKET_BYTES: Final = 4_000_000
+"""The largest piece of sound: more than a second of eight channels at 96 kHz."""
 SOUND_ALONE: Final = "export the sound alone, as WAV or FLAC"
 
 
@@ -51,6 +55,15 @@ class Source:
     def broken_off(self, how: str = "the file ends in the middle of it") -> BadAudio:
         """The refusal of a file of which the end is missing."""
         return self.bad(f"it breaks off: {how}")
+
+    def wordy(self) -> BadAudio:
+        """The refusal of a file with too much beside the sound."""
+        reason = f"its tags and pictures take more than {NOTES_BYTES // 1_000_000} MB"
+        return self.bad(reason, "export it again without pictures")
+
+    def lumpy(self) -> BadAudio:
+        """The refusal of a file whose sound comes in too large a piece."""
+        return self.bad(f"a piece of sound in it is bigger than {PACKET_BYTES // 1_000_000} MB")
 
     def too_long(self, limit_ms: int) -> BadAudio:
         """The refusal of a sound beyond the limit."""

@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 
 from tests.recordings.sounds import quiet, sine, wav_bytes
@@ -109,6 +110,7 @@ def m4a(
     handler: bytes = b"soun",
     sound: bytes = bytes(200),
     before: bytes = b"",
+    more: bytes = b"",
 ) -> bytes:
     """An M4A of ten packets, or with one lie in it."""
     entry = atom(b"mp4a", bytes(6), b"\0\1", bytes(8), struct.pack(">HHHHI", 1, 16, 0, 0, 16_000 << 16))
@@ -116,7 +118,7 @@ def m4a(
     minf = atom(b"minf", atom(b"dinf", dref), stbl)
     mdhd = table(b"mdhd", 0, 0, 16_000, 10_240, 0)
     hdlr = atom(b"hdlr", bytes(8), handler, bytes(12))
-    moov = atom(b"moov", atom(b"trak", atom(b"mdia", mdhd, hdlr, minf)))
+    moov = atom(b"moov", atom(b"trak", atom(b"mdia", mdhd, hdlr, minf)), more)
     return atom(b"ftyp", b"M4A \0\0\0\0") + before + moov + atom(b"mdat", sound)
 
 
@@ -134,11 +136,10 @@ def element(kind: int, content: bytes) -> bytes:
     return mark + (1 << 56 | len(content)).to_bytes(8, "big") + content
 
 
-def matroska(*more: bytes, blocks: bytes = b"", info: bytes = b"") -> bytes:
+def matroska(*more: bytes, blocks: bytes = b"", info: bytes = b"", codec: bytes = b"A_PCM/INT/LIT") -> bytes:
     """A Matroska of a second of PCM, with more elements in its segment."""
     sound = element(0xE1, element(0xB5, struct.pack(">d", 8_000.0)) + element(0x9F, b"\1"))
-    codec = element(0x86, b"A_PCM/INT/LIT")
-    track = element(0xAE, element(0xD7, b"\1") + element(0x83, b"\2") + codec + sound)
+    track = element(0xAE, element(0xD7, b"\1") + element(0x83, b"\2") + element(0x86, codec) + sound)
     cluster = element(0x1F43B675, element(0xE7, b"\0") + (blocks or element(0xA3, b"\x81\0\0\x80" + TONE)))
     head = element(0x1A45DFA3, element(0x4282, b"matroska"))
     body = element(0x1549A966, element(0x2AD7B1, b"\x0f\x42\x40") + info) + element(0x1654AE6B, track)
@@ -250,6 +251,19 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
     )
     yield "junk.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"\xff\xfb" * 100_000, "no MP3"
     yield "huge_tag.mp3", b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + mp3_frames(10), "longer than the file"
+    large = b"ID3\x04\x00\x00\x04\x40\x00\x00"  # 9 MB.
+    yield "picture.mp3", large + bytes(9 << 20) + mp3_frames(10), "tags and pictures take more than 8 MB"
+    yield (
+        "picture.flac",
+        flac(1)[:4] + b"\0" + flac(1)[5:42] + b"\x86\x90\0\0" + bytes(9 << 20),
+        "more than 8 MB",
+    )
+    yield "picture.m4a", m4a(more=atom(b"udta", bytes(9 << 20))), "more than 8 MB"
+    yield "picture.mka", matroska(element(0x1941A469, bytes(9 << 20))), "more than 8 MB"
+    yield "lump.mka", matroska(blocks=element(0xA3, b"\x81\0\0\x80" + bytes(5_000_000))), "bigger than 4 MB"
+    lump = {"stsz": table(b"stsz", 5_000_000, 1), "stts": table(b"stts", 1, 1, 1_024)}
+    yield "lump.m4a", m4a(**lump, sound=bytes(5_000_000)), "bigger than 4 MB"
+    yield "packed.mka", matroska(element(0x6D80, bytes(3))), "packed once more"
     yield "tags.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x00" * 9 + mp3_frames(10), "more than 8 tags"
     yield "notes.flac", b"fLaC\x00\x00\x00\x22" + bytes(34) + b"\x01\x00\x00\x00" * 10_000, "128 blocks"
     yield "marks.flac", flac(1, 9_999, b"\xff\xf8" * 200_000), "breaks off"
@@ -267,6 +281,20 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
     yield "caf_of_exabytes.caf", b"caff\0\1\0\0data" + b"\x7f" * 8, "breaks off"
 
 
+def picture(side: int) -> bytes:
+    """A PNG of next to nothing that unpacks to 4 bytes for each of side * side pixels."""
+
+    def part(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    packing = zlib.compressobj(9)
+    rows = b"".join(packing.compress(bytes(1 + 4 * side)) for _ in range(side)) + packing.flush()
+    head = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows) + part(b"IEND", b"")
+
+
 def lying() -> Iterator[tuple[str, bytes, str]]:
     """The same, of files that only a decoder can convict: their structure is flawless."""
     frames = b"".join(map(flac_frame, range(HOURS // 8)))
@@ -276,5 +304,11 @@ def lying() -> Iterator[tuple[str, bytes, str]]:
     timeless = element(0xA3, b"\x81\0\0\x80" + bytes(64_000)) * 100
     yield "all_at_once.mka", matroska(blocks=timeless), "more sound"
     yield "noise.m4a", m4a(sound=bytes(range(200))), "no sound"
+    block = element(0xA3, b"\x81\0\0\x80" + bytes(range(255)))
+    yield "noise.mka", matroska(blocks=block * 50_000, codec=b"A_OPUS"), ""
+    cover = b"\0image/png\0\3\0" + picture(6_000)
+    tag = b"APIC" + struct.pack(">IH", len(cover), 0) + cover
+    size = bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    yield "picture_bomb.mp3", b"ID3\3\0\0" + size + tag + mp3_frames(100), "silence"
     yield "silence.wav", wav_bytes(quiet(8_000, 590.0)), "silence"
     yield "silence.flac", flac(70), "silence"

@@ -1,12 +1,14 @@
-"""Run as a program: convert every file of a folder, and print as JSON what each cost and all of them together.
+"""Run as a program: convert every file of a folder, and print as JSON what each cost.
 
-In a process of its own, because memory is told as a high-water mark: of this process, and of the largest child.
+In a process of its own, whose high-water mark of memory can be put back before each file. Programs are watched in /proc
+while they run: the figure that is left of a dead child (ru_maxrss) begins with the memory of its parent.
 """
 
 import json
 import resource
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -14,17 +16,50 @@ from recordings import audio
 from recordings.errors import SoundError
 from tests.recordings.sounds import sine, wav_file
 
-OWN, CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+PROC = Path("/proc")
+EVERY_S = 0.003
+
+
+def memory_mib(process: str) -> dict[str, float]:
+    """The figures of a process that are in kB, in MiB; none when it is gone."""
+    try:
+        lines = (PROC / process / "status").read_text().splitlines()
+    except OSError:
+        return {}
+    words = (line.split() for line in lines if line.endswith(" kB"))
+    return {word[0].rstrip(":"): int(word[1]) / 1_024 for word in words}
+
+
+class Watch(threading.Thread):
+    """Looks after the programs this process starts: the most memory any of them had for itself."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.private_mib = 0.0
+        self.seen = 0
+
+    def run(self) -> None:
+        while True:
+            for task in (PROC / "self" / "task").iterdir():
+                self._look((task / "children").read_text().split())
+            time.sleep(EVERY_S)
+
+    def _look(self, children: list[str]) -> None:
+        for child in children:
+            try:
+                started = (PROC / child / "comm").read_text() in ("ffmpeg\n", "ffprobe\n")
+            except OSError:
+                continue
+            if started and (memory := memory_mib(child)) and "VmHWM" in memory:
+                self.seen += 1
+                # What is of files is the code of its libraries, which all programs share.
+                self.private_mib = max(self.private_mib, memory["VmHWM"] - memory["RssFile"])
 
 
 def cpu_s() -> float:
     """Work so far, here and in programs that have ended."""
-    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, (OWN, CHILDREN)))
-
-
-def peaks_mib() -> tuple[float, float]:
-    """The most memory so far, here and in the largest program."""
-    return resource.getrusage(OWN).ru_maxrss / 1_024, resource.getrusage(CHILDREN).ru_maxrss / 1_024
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def main() -> None:
@@ -32,13 +67,17 @@ def main() -> None:
     programs: list[str] = []
     told = []
     with tempfile.TemporaryDirectory() as room:
-        # A good file loads what is loaded once for all; a program like ffmpeg takes some 50 MiB for its code alone.
+        # A good file loads what is loaded once for all.
         good = wav_file(Path(room) / "good.wav", sine(8_000, 0.2, (440, 0.3)))
         audio.canonical(good, Path(room) / "good.out.wav")
         sys.addaudithook(lambda event, what: programs.append(event) if event == "subprocess.Popen" else None)
-        own_mib, child_mib = peaks_mib()
+        watch = Watch()
+        watch.start()
         for source in sorted(Path(sys.argv[1]).iterdir()):
             programs.clear()
+            watch.private_mib, watch.seen = 0.0, 0
+            (PROC / "self" / "clear_refs").write_text("5")  # The high-water mark begins anew.
+            before_mib = memory_mib("self")["VmHWM"]
             began, worked = time.perf_counter(), cpu_s()
             refusal = None
             try:
@@ -51,13 +90,14 @@ def main() -> None:
                     "refusal": refusal,
                     "wall_s": time.perf_counter() - began,
                     "cpu_s": cpu_s() - worked,
+                    "own_mib": memory_mib("self")["VmHWM"] - before_mib,
+                    "program_mib": watch.private_mib,
                     "programs": len(programs),
+                    "looks": watch.seen,
                     "left": (Path(room) / "out.wav").exists(),
                 }
             )
-        own_after_mib, child_after_mib = peaks_mib()
-    extra_mib = own_after_mib - own_mib + child_after_mib - child_mib
-    print(json.dumps({"files": told, "extra_mib": extra_mib}))  # noqa: T201 - what this program is for
+    print(json.dumps(told))  # noqa: T201 - what this program is for
 
 
 main()

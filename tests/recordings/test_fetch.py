@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,22 @@ async def test_a_file_arrives_whole_and_nothing_of_us_goes_out(authority: Author
         ], "no cookie, no referrer"
         assert "User-Agent: flowengine" in headers
         assert "Accept-Encoding: identity" in headers
+
+
+@pytest.mark.parametrize("etag", ["", "a" * 201, "\xe9", "\x85"])
+async def test_a_version_that_cannot_be_written_down_is_none(
+    authority: Authority, tmp_path: Path, etag: str
+) -> None:
+    async with authority.server(gives(SOUND, f"ETag: {etag}")) as server:
+        fetched = await fetcher(authority).fetch(server.url(), tmp_path / "sound")
+    assert (fetched.etag, fetched.last_modified) == (None, None)
+
+
+@pytest.mark.parametrize("host", ["[::1]", "sound.example"])
+async def test_ipv6_is_spoken_too(authority: Authority, tmp_path: Path, host: str) -> None:
+    fetching = Fetcher([IPv6Network("::1/128")], authority.file, QUICK, Resolver([["::1"]]))
+    async with authority.server(gives(SOUND), host.strip("[]"), address="::1") as server:
+        assert (await fetching.fetch(server.url(host=host), tmp_path / "sound")).bytes == len(SOUND)
 
 
 async def test_a_chunked_body_arrives_whole(authority: Authority, tmp_path: Path) -> None:
