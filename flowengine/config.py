@@ -4,6 +4,7 @@ Everything is validated at the start, all problems at once, and secrets are neve
 """
 
 import os
+import shlex
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
         "", repr=False, description="A program that speaks: its command line, with {out} for the sound file."
     )
     speech_languages: str = Field("", description="What it speaks, such as ja,en-GB; empty: every language.")
+    notify_command: str = Field(
+        "", repr=False, description="A program that tells admins: gets each notification as JSON on its input."
+    )
     http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="How long SIGTERM waits for running calls.")
@@ -117,6 +121,15 @@ class Settings(BaseSettings):
                 "expected a path such as /mnt/prompts, or an address such as http://engine:8080/sounds"
             )
         return place
+
+    @field_validator("notify_command")
+    @classmethod
+    def _notify_command(cls, command: str) -> str:
+        try:
+            shlex.split(command)
+        except ValueError:
+            raise ValueError("close the quotation in the command line") from None
+        return command
 
     @field_validator("ari_url")
     @classmethod
