@@ -1,5 +1,7 @@
 """The menu: one key, barge-in, type-ahead, silence counted from the end of the prompt, and attempts."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,4 +171,6 @@ def test_early_keys_are_never_lost(digits: str, pauses: list[str]) -> None:
 @given(attempts=st.integers(1, 4), happenings=weather())
 def test_a_menu_is_never_played_more_often_than_its_attempts(attempts: int, happenings: bytes) -> None:
     call = befall(drive(menu(attempts=attempts, k1="one", k2="two", timeout="silence")).arrives(), happenings)
-    assert 1 <= len([each for each in call.all_of(commands.Play) if each.sound == spoken("Menu")]) <= attempts
+    sounds = [each.sound for each in call.all_of(commands.Play)]
+    again = list(pairwise(sounds)).count(("builtin:minute-left:en-US", spoken("Menu")))
+    assert 1 <= sounds.count(spoken("Menu")) - again <= attempts, "what a warning cut does not count"
