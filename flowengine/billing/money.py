@@ -69,8 +69,9 @@ def _mend(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """A text as a message repeats it: quoted, on one line, not too long."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    """A text as a message repeats it: quoted, on one line, not too long even when its characters are escaped."""
+    quoted = repr(text[: _SHOWN + 1])
+    return quoted if len(quoted) <= _SHOWN + 2 else f"{quoted[: _SHOWN + 1]}...{quoted[0]}"
 
 
 def checked(amount: MicroCredits) -> MicroCredits:

@@ -14,6 +14,7 @@ from flowengine.billing.money import (
     format_credits,
     half_up,
     parse_credits,
+    shortened,
 )
 
 amounts = st.integers(-LARGEST, LARGEST)
@@ -90,6 +91,17 @@ def test_what_is_written_is_read_back(amount: int) -> None:
 @given(st.decimals(0, 10**9, places=6))
 def test_reading_agrees_with_exact_decimals(value: Decimal) -> None:
     assert parse_credits(f"{value:f}") == value * CREDIT
+
+
+def test_a_wrong_text_is_repeated_in_one_short_line() -> None:
+    assert shortened("it's") == '"it\'s"'
+    assert shortened("x" * 30) == f"'{'x' * 30}'"
+    assert shortened("x" * 31) == f"'{'x' * 30}...'"
+    assert (
+        shortened("\U00012544" * 30)
+        == f"'{'𒕄' * 30}'".encode("ascii", "backslashreplace").decode()[:31] + "...'"
+    )
+    assert "\n" not in shortened("one\ntwo")
 
 
 @given(st.text(max_size=60))
