@@ -35,7 +35,6 @@ PART_STALE_S: Final = 86_400.0
 PATIENCE_S: Final = 60.0
 SLOWEST_BYTES_S: Final = 250_000
 """What a library must at least take in or give out in a second, beyond `PATIENCE_S`: 2 Mbit/s."""
-DELIVERY_S: Final = SIZE_LIMIT_BYTES / SLOWEST_BYTES_S
 CHECK_BYTES: Final = 1 << 20
 
 
@@ -85,6 +84,9 @@ class RecordingLibrary:
         place_of(recording_id)
         steps, part = self._begin(recording_id), None
         try:
+            with suppress(RecordingMissing, RecordingDamaged):
+                # While the bucket is away it is asked first, so that the switch is not read again and again in vain.
+                await steps.do(_patience(SIZE_LIMIT_BYTES), self._storage.deliver, recording_id)
             part = await steps.do(PATIENCE_S, self._storage.part, recording_id)
             if isinstance(data, Path):
                 size = await steps.do(PATIENCE_S, size_of, data, recording_id)
@@ -142,7 +144,8 @@ class RecordingLibrary:
         """Bring what waits in the spool into the bucket; what has arrived, by id.
 
         Recordings that are being kept at this moment are left to their keeper. Raises `LibraryUnavailable` when the
-        first one is refused; when a later one is, it ends and the rest goes on waiting.
+        first one is refused; when a later one is, it ends and the rest goes on waiting. What can never arrive (its id
+        is taken by another sound, or a crash damaged it) stays in the spool for a person to look at.
         """
         arrived: dict[str, Kept] = {}
         for recording_id in await self.waiting():
@@ -150,13 +153,13 @@ class RecordingLibrary:
                 continue
             steps = self._begin(recording_id)
             try:
-                record = await steps.do(PATIENCE_S + DELIVERY_S, self._storage.deliver, recording_id)
-            except RecordingMissing:
-                continue  # it was deleted, or somebody else has brought it
+                record = await steps.do(_patience(SIZE_LIMIT_BYTES), self._storage.deliver, recording_id)
             except LibraryUnavailable:
                 if not arrived:
                     raise
                 break
+            except RecordingRefused:
+                continue
             finally:
                 steps.at_last(partial(self._end, recording_id, None))
             arrived[recording_id] = self._kept(recording_id, record)

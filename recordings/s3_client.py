@@ -1,4 +1,4 @@
-"""The client of an S3-compatible service: made late, bounded in time, and its complaints in our words.
+"""The client of an S3-compatible service: bounded in time, and its complaints in our words.
 
 botocore finds credentials as everything of Amazon's does: environment, profile, role of the container or machine.
 They appear in no message of ours: of a refusal only its status and code are told, and botocore's own log, which
@@ -40,10 +40,10 @@ class Patience:
 
 
 class S3Client:
-    """A botocore client, made when it is first needed; safe to use in many threads."""
+    """A botocore client; safe to use in many threads. Making one takes some tenths of a second."""
 
     def __init__(self, address: S3Address, patience: Patience) -> None:
-        """Raises `RecordingRefused` when botocore is not installed."""
+        """Raises `RecordingRefused` when botocore is not installed or cannot read the settings of this machine."""
         try:
             import botocore.session  # type: ignore[import-untyped]  # noqa: F401
         except ImportError as error:
@@ -53,7 +53,7 @@ class S3Client:
         self._address = address
         self._patience = patience
         self._lock = threading.Lock()
-        self._made: Any = None
+        self._made: Any = _made(address, patience)
 
     @contextmanager
     def talking(self, name: str) -> Iterator[Any]:

@@ -68,7 +68,7 @@ class Storage(Protocol):
         ...
 
     def deliver(self, recording_id: str) -> Record:
-        """Bring one that waits to its place."""
+        """Bring one that waits to its place. Raises `RecordingMissing` when it does not wait."""
         ...
 
 

@@ -162,7 +162,7 @@ class DiskStorage:
 
     def deliver(self, recording_id: str) -> Record:
         """See `Storage.deliver`."""
-        return self.find(recording_id)
+        raise missing(recording_id)
 
     def ids(self) -> list[str]:
         """Every recording there is, in the order of their ids."""

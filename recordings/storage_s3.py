@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-from recordings.errors import LibraryUnavailable
+from recordings.errors import LibraryUnavailable, RecordingRefused
 from recordings.kept import Record, place_of, record_place_of
 from recordings.s3_address import S3Address
 from recordings.s3_client import WAIT, Patience, S3Client
@@ -28,7 +28,7 @@ class S3Storage:
     """See `Storage`."""
 
     def __init__(self, address: S3Address, spool: DiskStorage, patience: Patience | None = None) -> None:
-        """Raises `RecordingRefused` when the client is not installed. The service is not asked yet."""
+        """Raises `RecordingRefused` when the client is not installed or not set up. The service is not asked yet."""
         self._where = address
         self._spool = spool
         self._s3 = S3Client(address, patience or Patience())
@@ -54,9 +54,15 @@ class S3Storage:
         return self._spool.part(recording_id)
 
     def put(self, recording_id: str, part: Path, record: Record) -> Record:
-        """See `Storage.put`. When the bucket does not take it, it waits in the spool."""
+        """See `Storage.put`. When the bucket does not take it now, it waits in the spool."""
         self._spool.put(recording_id, part, record)
-        return self.deliver(recording_id)
+        try:
+            return self.deliver(recording_id)
+        except LibraryUnavailable:
+            raise
+        except RecordingRefused:
+            self._spool.delete(recording_id)  # it never will, and whoever brought it still has it
+            raise
 
     def waiting(self) -> list[str]:
         """See `Storage.waiting`."""

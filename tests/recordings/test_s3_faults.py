@@ -25,6 +25,7 @@ from tests.recordings.sounds import quiet, sine, stream, wav_bytes
 TALK = wav_bytes(sine(8_000, 1.5, (440, 0.3)))
 LONG = wav_bytes(sine(8_000, 4, (440, 0.3), (700, 0.2)) * 400)
 """26 minutes: four parts."""
+OTHER = wav_bytes(quiet(8_000, 1))
 SHORT = Patience(connect_s=1.0, silence_s=0.4, tries=1)
 numbers = itertools.count()
 
@@ -147,9 +148,11 @@ async def test_the_same_id_kept_again_finishes_what_waits(
     service.misbehave("503 SlowDown")
     with pytest.raises(LibraryUnavailable):
         await library.keep("rec_1", stream([TALK]))
-    with pytest.raises(RecordingRefused, match="another recording"):
-        await library.keep("rec_1", stream([wav_bytes(quiet(8_000, 1))]))
+    with pytest.raises(LibraryUnavailable):
+        await library.keep("rec_1", stream([], AssertionError("fetched again, and in vain")))
     service.behave()
+    with pytest.raises(RecordingRefused, match="another recording"):
+        await library.keep("rec_1", stream([OTHER]))
     kept = await library.keep("rec_1", stream([TALK]))
     assert await library.verify("rec_1") == kept
     assert await library.waiting() == []
@@ -180,6 +183,22 @@ async def test_some_arrive_and_the_rest_goes_on_waiting(
     assert await library.waiting() == ["rec_1", "rec_2"]
     service.behave()
     assert list(await library.retry()) == ["rec_1", "rec_2"]
+
+
+async def test_what_can_never_arrive_holds_up_nobody(
+    library: RecordingLibrary, service: RudeBucket, address: str, tmp_path: Path
+) -> None:
+    service.misbehave("503 SlowDown")
+    for id in ("rec_1", "rec_2", "rec_3"):
+        with pytest.raises(LibraryUnavailable):
+            await library.keep(id, stream([TALK]))
+    service.behave()
+    await opened(address, tmp_path / "another engine").keep("rec_1", stream([OTHER]))
+    DiskStorage(tmp_path / "spool").file("rec_2").write_bytes(b"damaged")
+    assert list(await library.retry()) == ["rec_3"]
+    assert await library.waiting() == ["rec_1", "rec_2"]
+    assert (await library.keep("rec_2", stream([TALK]))) == await library.verify("rec_2")
+    assert (await library.find("rec_1")).bytes == len(OTHER), "nobody's recording is overwritten"
 
 
 async def test_a_slow_service_is_asked_again(address: str, service: RudeBucket, tmp_path: Path) -> None:
@@ -280,9 +299,10 @@ async def test_uploads_that_a_crash_left_are_swept(
 
 
 async def test_credentials_are_looked_for_until_they_are_there(
-    library: RecordingLibrary, monkeypatch: pytest.MonkeyPatch
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    library = opened(address, tmp_path)
     with pytest.raises(
         LibraryUnavailable, match=r"there are no credentials for s3://.*; set AWS_ACCESS_KEY_ID"
     ):
@@ -294,16 +314,12 @@ async def test_credentials_are_looked_for_until_they_are_there(
     assert (await library.retry())["rec_1"] == await library.verify("rec_1")
 
 
-async def test_settings_of_the_machine_that_cannot_be_read(
-    library: RecordingLibrary, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_of_the_machine_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(
-        LibraryUnavailable, match=r"cannot be read \(ProfileNotFound\); look at the variables AWS_\*"
+        RecordingRefused, match=r"cannot be read \(ProfileNotFound\); look at the variables AWS_\*"
     ):
-        await library.check()
-    monkeypatch.delenv("AWS_PROFILE")
-    await library.check()
+        RecordingLibrary.at("s3://talks", tmp_path / "spool")
 
 
 async def test_a_spool_that_is_gone(library: RecordingLibrary, tmp_path: Path) -> None:
