@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recordings import audio
+from recordings import audio, wav
 from recordings.errors import BadAudio, NoSound, ToolMissing
 from tests.recordings.sounds import quiet, sine, wav_bytes, wav_file
 
@@ -55,6 +55,74 @@ def test_loudness_is_brought_near_and_a_whisper_stays_one(
 ) -> None:
     source = wav_file(tmp_path / "in.wav", sine(8_000, 0.5, (700, amplitude)))
     assert audio.canonical(source, tmp_path / "out.wav").level_dbfs == pytest.approx(level, abs=1.0)
+
+
+def speech_like(pause_s: float) -> bytes:
+    """Syllables, with pauses between the sentences."""
+    syllable = sine(16_000, 0.15, (300, 0.2), (900, 0.1), (2_500, 0.04)) + quiet(16_000, 0.05)
+    return (syllable * 6 + quiet(16_000, pause_s)) * 3
+
+
+def test_pauses_do_not_make_speech_louder(tmp_path: Path) -> None:
+    """The mean of all samples would make the one with pauses louder by 3 dB: half of it is silence."""
+    levels = []
+    for pause_s in (0.05, 2.0):
+        source = wav_file(tmp_path / "in.wav", speech_like(pause_s), 16_000)
+        sound = audio.canonical(source, tmp_path / "out.wav")
+        levels.append(audio.tone_level(cut(sound.path, tmp_path / "first.wav", 1_100), 300))
+    assert levels[0] == pytest.approx(levels[1], abs=0.7)
+
+
+def cut(path: Path, target: Path, length_ms: int) -> Path:
+    """The beginning of a canonical file."""
+    target.write_bytes(path.read_bytes())
+    audio.trim(target, length_ms)
+    return target
+
+
+def test_what_the_ear_hears_less_counts_less(tmp_path: Path) -> None:
+    """A hum of 60 Hz under a voice must not push the voice down."""
+    levels = []
+    for hum in (0.0, 0.25):
+        source = wav_file(tmp_path / "in.wav", sine(16_000, 1.0, (1_000, 0.1), (60, hum)), 16_000)
+        levels.append(audio.tone_level(audio.canonical(source, tmp_path / "out.wav").path, 1_000))
+    by_rms = 20 * math.log10(math.hypot(0.1, 0.25) / 0.1)
+    assert by_rms > 8
+    assert levels[0] - levels[1] < by_rms - 2
+
+
+def test_both_rates_are_the_same_sound(tmp_path: Path) -> None:
+    data = quiet(44_100, 0.7) + sine(44_100, 0.9, (1_000, 0.2), (6_000, 0.02)) + quiet(44_100, 0.7)
+    sound = audio.canonical(wav_file(tmp_path / "in.wav", data, 44_100), tmp_path / "out.wav")
+    wide = audio.wide_of(sound.path)
+    assert wide == tmp_path / "out.wav16"
+    header = (tmp_path / "out.wav16").read_bytes()[:44]
+    assert header == wav_bytes((tmp_path / "out.wav16").read_bytes()[44:], 16_000)[:44]
+    assert wav.duration_ms(wide) == pytest.approx(sound.duration_ms, abs=1)
+    assert audio.tone_level(wide, 1_000) == pytest.approx(audio.tone_level(sound.path, 1_000), abs=0.1)
+    assert audio.tone_level(wide, 6_000) == pytest.approx(audio.tone_level(wide, 1_000) - 20, abs=0.5)
+    assert audio.tone_level(sound.path, 2_000) < -80, "6 kHz left no alias"
+
+
+def test_a_narrow_source_has_a_wide_form_too(tmp_path: Path) -> None:
+    source = wav_file(tmp_path / "in.wav", sine(8_000, 0.6, (1_000, 0.2), (3_000, 0.1)))
+    sound = audio.canonical(source, tmp_path / "out.wav")
+    wide = audio.wide_of(sound.path)
+    for hz in (1_000, 3_000):
+        assert audio.tone_level(wide, hz) == pytest.approx(audio.tone_level(sound.path, hz), abs=0.2)
+    assert max(audio.tone_level(wide, hz) for hz in (5_000, 7_000)) < -70, "no mirror above 4 kHz"
+
+
+def test_a_sound_that_clips_already_gets_room_at_both_rates(tmp_path: Path) -> None:
+    square = (b"\xff\x7f" * 20 + b"\x01\x80" * 20) * 400
+    sound = audio.canonical(wav_file(tmp_path / "in.wav", square, 16_000), tmp_path / "out.wav")
+    for path in (sound.path, audio.wide_of(sound.path)):
+        assert audio.peak_dbfs(path) <= audio.PEAK_DBTP + 0.1
+
+
+def test_a_word_too_short_to_be_measured_is_levelled_by_its_mean(tmp_path: Path) -> None:
+    source = wav_file(tmp_path / "in.wav", sine(8_000, 0.2, (700, 0.6)))
+    assert audio.canonical(source, tmp_path / "out.wav").level_dbfs == pytest.approx(-20, abs=0.7)
 
 
 def test_gain_never_clips(tmp_path: Path) -> None:
