@@ -81,21 +81,32 @@ def apply(
 
 def export(
     account: Annotated[str, typer.Argument(help="The key of the account.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Write the file there, and the sounds beside it.")
+    ] = None,
 ) -> None:
     """Write an account as a file which, applied, changes nothing."""
     import asyncio
 
     from flowengine.config import BadConfig, Settings, load
+    from flowengine.publishing import export_account
     from flowengine.store.accounts import export as write_down
     from flowengine.store.database import open_database
     from flowengine.store.errors import NotStored, StoreError
+    from recordings.errors import SoundsUnavailable
 
     async def run(settings: Settings) -> str:
+        if folder is not None:
+            return f"{await export_account(settings, account, folder)}\n"
         async with open_database(settings.database) as database, database.reading() as session:
             return await write_down(session, account)
 
     try:
         typer.echo(asyncio.run(run(load())), nl=False)
+    except SoundsUnavailable as error:
+        fail("\n".join(str(failure) for failure in error.failures.values()), PROBLEMS)
+    except OSError as error:
+        fail(f"{error.filename or folder}: {error.strerror}")
     except BadConfig as error:
         fail(str(error))
     except NotStored as error:
