@@ -46,9 +46,7 @@ async def open_websocket(
     except aiohttp.WSServerHandshakeError as error:
         raise AriUnavailable(_mend(error.status, settings)) from None
     except TimeoutError:
-        raise AriUnavailable(
-            f"Asterisk at {settings.url} did not answer within {settings.connect_timeout_s:g} s"
-        ) from None
+        raise AriUnavailable(await _why_silent(session, settings)) from None
     except (aiohttp.ClientError, OSError) as error:
         raise AriUnavailable(
             f"Asterisk cannot be reached at {settings.url} ({type(error).__name__}): is it running, and does "
@@ -73,6 +71,23 @@ def explain_filter(refused: AriRefused, settings: AriSettings) -> str:
     if refused.status == 403:
         return f"ARI user {settings.username!r} may only read: set read_only=no in its section of ari.conf"
     return f"Asterisk refused the event filter ({refused.status}): {refused.reason}"
+
+
+async def _why_silent(session: aiohttp.ClientSession, settings: AriSettings) -> str:
+    """No word on a websocket: whether Asterisk as a whole does not answer, or only our application is stuck there."""
+    where, wait_s = settings.url, settings.connect_timeout_s
+    target = build("GET", "asterisk/ping")
+    try:
+        async with asyncio.timeout(min(wait_s, settings.probe_timeout_s)):
+            async with session.get(f"{settings.rest_url}/{target.uri}"):
+                pass
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return f"Asterisk at {where} did not answer within {wait_s:g} s"
+    return (
+        f"Asterisk at {where} answers requests, but gave application {settings.app!r} no websocket within "
+        f"{wait_s:g} s: if this goes on, it has locked itself up over an earlier connection; restart Asterisk "
+        "(docs/asterisk-notes.md, 'Device states that lock Asterisk up')"
+    )
 
 
 def _mend(status: int, settings: AriSettings) -> str:
