@@ -41,6 +41,16 @@ def test_a_recorded_talk_out_of_the_blue_is_named_with_the_way_to_it() -> None:
     assert "(menu -> boss)" in problem.message, "the shortest way"
 
 
+def test_of_several_ways_the_shortest_is_named() -> None:
+    states: dict[str, State] = {
+        "menu": menu(k1="a", k2="b"),
+        "a": say("boss"),
+        "b": say("c"),
+        "c": say("boss"),
+    }
+    assert found({**states, "boss": recorded()}) == {"boss": "menu a boss"}
+
+
 def test_its_own_notice_is_enough() -> None:
     assert found({"boss": recorded(notice=True)}) == {}
 
