@@ -7,6 +7,7 @@ import os
 import shlex
 import tomllib
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -49,6 +50,13 @@ class Settings(BaseSettings):
         "",
         description="How Asterisk sees the prompts: a path there, or http://engine:8080/sounds. Empty: as we do.",
     )
+    prompt_networks: str = Field(
+        "", description="Networks besides the public ones that prompts may be fetched from: 10.1.0.0/16,..."
+    )
+    prompt_ca_file: Path | None = Field(None, description="Certificates (PEM) of servers in those networks.")
+    recordings_at: str = Field(
+        "", repr=False, description="Empty: data_dir; else a folder, or s3://bucket/prefix?region=..."
+    )
     switch: Literal["embedded", "asterisk"] = Field("embedded", description="What carries the calls.")
     ari_url: str = Field("http://127.0.0.1:8088", description="Asterisk's HTTP address, without /ari.")
     ari_user: str = "flowengine"
@@ -71,7 +79,9 @@ class Settings(BaseSettings):
     )
     speech_languages: str = Field("", description="What it speaks, such as ja,en-GB; empty: every language.")
     notify_command: str = Field(
-        "", repr=False, description="A program that tells admins: gets each notification as JSON on its input."
+        "",
+        repr=False,
+        description="A program that tells admins: gets each notification as JSON on its input.",
     )
     http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
@@ -79,7 +89,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 
-    @field_validator("data_dir", "audio_dir")
+    @field_validator("data_dir", "audio_dir", "prompt_ca_file")
     @classmethod
     def _folder(cls, folder: Path | None) -> Path | None:
         if folder is None:
@@ -131,6 +141,16 @@ class Settings(BaseSettings):
             raise ValueError("close the quotation in the command line") from None
         return command
 
+    @field_validator("prompt_networks")
+    @classmethod
+    def _networks(cls, networks: str) -> str:
+        for text in filter(None, (each.strip() for each in networks.split(","))):
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"{text} is no network: write it like 10.1.0.0/16 or fd00::/8") from None
+        return networks
+
     @field_validator("ari_url")
     @classmethod
     def _http(cls, url: str) -> str:
@@ -178,9 +198,19 @@ class Settings(BaseSettings):
         return self.data_dir / "uploads"
 
     @property
+    def fetch_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Networks that prompts may be fetched from, besides the public ones."""
+        return tuple(ip_network(each.strip()) for each in self.prompt_networks.split(",") if each.strip())
+
+    @property
     def recordings_dir(self) -> Path:
-        """Kept recordings."""
+        """Kept recordings, unless they are kept elsewhere; and those on their way to a bucket."""
         return self.data_dir / "recordings"
+
+    @property
+    def recordings(self) -> str:
+        """Where recordings are kept: a folder or the address of a bucket."""
+        return self.recordings_at or str(self.recordings_dir)
 
 
 def load(**given: Any) -> Settings:

@@ -1,19 +1,20 @@
 """Health over HTTP: `/healthz` says that the process lives, `/readyz` whether it can take calls, and why not.
 
-The live picture (`flowengine.live.http`) is told by the same server.
+Alarms stand beside them: what is wrong, but keeps no call from being taken. The live picture
+(`flowengine.live.http`) and the sounds (`flowengine.sounds_http`) are told by the same server.
 """
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from flowengine import __version__
+from flowengine.alarms import Alarms
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.events import SECOND
 from flowengine.config import Settings
-from flowengine.live.http import LiveRoutes
 from flowengine.runtime import Engine
 
 JOURNAL_MATTERS_S: Final = 30.0
@@ -36,18 +37,32 @@ def problems(engine: Engine, switch: AriSwitch) -> list[str]:
     return found
 
 
+class Routes(Protocol):
+    """More that the same server answers."""
+
+    def add_to(self, app: web.Application) -> None:
+        """Serve them here."""
+        ...
+
+
 @contextlib.asynccontextmanager
 async def serve_health(
-    settings: Settings, engine: Engine, switch: AriSwitch, live: LiveRoutes | None = None
+    settings: Settings,
+    engine: Engine,
+    switch: AriSwitch,
+    alarms: Alarms,
+    *routes: Routes,
 ) -> AsyncIterator[str]:
-    """Serve these addresses, and those of the live picture, while the context is open; gives the base address.
+    """Serve these addresses, and those of `routes`, while the context is open; gives the base address.
 
     Raises:
         OSError: the address is not ours, or in use.
     """
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "version": __version__, "calls": len(engine.calls)})
+        found = dict(alarms.standing)
+        body = {"status": "ok", "version": __version__, "calls": len(engine.calls), "alarms": found}
+        return web.json_response(body)
 
     async def readyz(_: web.Request) -> web.Response:
         found = problems(engine, switch)
@@ -57,8 +72,8 @@ async def serve_health(
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    if live is not None:
-        live.add_to(app)
+    for each in routes:
+        each.add_to(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
     try:

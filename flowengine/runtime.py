@@ -99,6 +99,10 @@ class Engine:
         live = self._calls.get(call)
         return None if live is None else live.published
 
+    def running_flows(self) -> list[PublishedFlow]:
+        """The flow of each running call, in the version it runs."""
+        return [live.published for live in self._calls.values()]
+
     def arrived(self, arrival: Arrival) -> None:
         """Start a call, or refuse it before it is answered with the cause that tells the carrier why."""
         number = e164(arrival.number, self.country) or arrival.number

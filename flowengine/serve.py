@@ -7,9 +7,9 @@ parts opened before are closed again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -20,29 +20,26 @@ from flowengine.ari.errors import AriError
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.events import SECOND, Instant
-from flowengine.call.machine import standard_sounds
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
-from flowengine.intake import Intake, Unlimited
-from flowengine.keeping import LibraryKeeper
 from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
+from flowengine.prompting import Prompting
+from flowengine.recorded import Recorded, recorded_by
 from flowengine.routing.desk import Outlets
-from flowengine.routing.directory import Catalog, PublishedFlow
+from flowengine.routing.directory import Catalog
 from flowengine.runtime import Engine, Watch, several
+from flowengine.sounds_http import SoundRoutes
 from flowengine.store import catalog as catalogs
 from flowengine.store.database import Database, open_database
 from flowengine.store.desk import DatabaseDesk
 from flowengine.store.ids import new_id
 from flowengine.store.journal import DatabaseJournal
 from flowengine.store.migrate import check_schema, upgrade
-from recordings.errors import SoundsUnavailable
-from recordings.library import RecordingLibrary
 from recordings.prompts import Progress, PromptLibrary
-from recordings.speech import EspeakSpeech
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +57,8 @@ class Installation:
     switch: AriSwitch
     desk: DatabaseDesk
     prompts: PromptLibrary
-    library: RecordingLibrary
+    recorded: Recorded
+    alarms: Alarms
     picture: LivePicture
     address: str
     """Where health is told, such as http://127.0.0.1:8080."""
@@ -93,31 +91,24 @@ async def opened(
         database = await stack.enter_async_context(open_database(settings.database, exclusive=True))
         await _prepare(database)
         journal = await stack.enter_async_context(DatabaseJournal(database))
-        library = RecordingLibrary(settings.recordings_dir)
-        prompts = PromptLibrary(settings.prompts_dir.resolve(), EspeakSpeech(), settings.audio_dir)
         clock = SystemClock()
         engine = Engine(
-            journal=journal,
-            clock=clock,
-            new_call_id=lambda: new_id("cal"),
-            country=settings.country,
+            journal=journal, clock=clock, new_call_id=lambda: new_id("cal"), country=settings.country
         )
         alarms = Alarms()
-        plan = Unlimited()
-        keeper = LibraryKeeper(database, library, plan, settings.ari_app)
-        intake = Intake(engine, plan, keeper, alarms)
-        engine.storage = intake
         picture = picture_of(engine, watch)
+        prompting = Prompting(settings, engine.running_flows, heard)
         news = catalogs.watch(database)
         catalog = await anext(news)
         desk = await stack.enter_async_context(desk_of(database, engine, catalog, picture, settings.ari_app))
         engine.desk = desk
         if database.is_sqlite:  # on PostgreSQL they may be another engine's
             await close_left_over(database, journal, desk, clock)
+        recorded = await stack.enter_async_context(recorded_by(engine, settings, database, alarms))
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
-        await _render(prompts, catalog, progress)
+        await prompting.renew(catalog, progress)
         engine.catalog = catalog
-        switch = AriSwitch(ari, engine, lambda _, sound: _media(prompts, sound, heard), clock)
+        switch = AriSwitch(ari, engine, lambda call, sound: _media(engine, prompting, call, sound), clock)
         engine.switch = switch
         renewed: Callable[[], None] = lambda: None  # noqa: E731
         if settings.switch == "asterisk":
@@ -129,17 +120,36 @@ async def opened(
         live = LiveRoutes(
             picture, lambda account, user, wish: desk.wish(account, user, wish, clock.now()), token
         )
-        address = await stack.enter_async_context(serve_health(settings, engine, switch, live))
+        sounds = SoundRoutes(prompting.prompts.directory)
+        address = await stack.enter_async_context(
+            serve_health(settings, engine, switch, alarms, live, sounds)
+        )
         stack.enter_context(remember_engine(settings, address, token))
         await stack.enter_async_context(switch)
         stack.push_async_callback(_drain, engine, settings.drain_s)
         with contextlib.suppress(AriError):
             await switch.client.wait_ready(FIRST_CONNECT_S)
-        await intake.resume()
         if not switch.client.ready:
             log.warning("switch not ready yet, still trying", problem=switch.client.problem)
-        await stack.enter_async_context(_following(news, engine, desk, prompts, picture, renewed))
-        yield Installation(settings, database, engine, switch, desk, prompts, library, picture, address)
+        if waiting := await recorded.intake.resume():
+            log.info("recordings of an earlier engine fetched", recordings=waiting)
+
+        async def renew(catalog: Catalog) -> None:
+            try:
+                await prompting.renew(catalog)
+            except Exception:
+                log.exception("prompts not made, the catalogue is taken over without them")
+            engine.catalog = catalog
+            picture.renewed(catalog)
+            desk.renew(catalog, clock.now())
+            renewed()
+
+        await stack.enter_async_context(
+            _background(catalogue=_follow(news, renew), sounds=prompting.sweep_hourly())
+        )
+        yield Installation(
+            settings, database, engine, switch, desk, prompting.prompts, recorded, alarms, picture, address
+        )
 
 
 def picture_of(engine: Engine, watch: Watch | None = None) -> LivePicture:
@@ -206,61 +216,32 @@ async def _prepare(database: Database) -> None:
         await check_schema(session)
 
 
-def _flows(catalog: Catalog) -> list[PublishedFlow]:
-    return list({each.version: each for each in catalog.numbers.values() if each is not None}.values())
+def _media(engine: Engine, prompting: Prompting, call: str, sound: str) -> str | None:
+    published = engine.published(call)
+    return None if published is None else prompting.media(published.account, sound)
 
 
-async def _render(prompts: PromptLibrary, catalog: Catalog, progress: Progress | None = None) -> None:
-    """Make every sound a call may need; one that cannot be made is told, and fails when it is played."""
-    flows = _flows(catalog)
-    wanted = [sound for each in flows for sound in (*each.flow.sounds(), *standard_sounds(each.flow))]
-    missing = [sound for sound in wanted if prompts.lookup(sound) is None]
-    try:
-        await prompts.render_all(missing, progress)
-    except SoundsUnavailable as error:
-        for failure in error.failures.values():
-            log.error("a sound of a published flow cannot be made", problem=str(failure))
-
-
-def _media(prompts: PromptLibrary, sound: str, heard: dict[str, str] | None) -> str | None:
-    rendered = prompts.lookup(sound)
-    if rendered is None:
-        return None
-    media = f"sound:{rendered.media}"
-    if heard is not None:
-        heard[media] = sound
-    return media
+async def _follow(news: AsyncIterator[Catalog], renew: Callable[[Catalog], Awaitable[None]]) -> None:
+    """Take over each new catalogue; one that cannot be taken over leaves the last."""
+    async for catalog in news:
+        try:
+            await renew(catalog)
+        except Exception:
+            log.exception("catalogue not renewed")
+        else:
+            log.info("catalogue renewed", numbers=len(catalog.numbers))
 
 
 @contextlib.asynccontextmanager
-async def _following(
-    news: AsyncIterator[Catalog],
-    engine: Engine,
-    desk: DatabaseDesk,
-    prompts: PromptLibrary,
-    picture: LivePicture,
-    renewed: Callable[[], None],
-) -> AsyncIterator[None]:
-    """Take over each new catalogue, its sounds first, for as long as the context is open."""
-
-    async def follow() -> None:
-        async for catalog in news:
-            try:
-                await _render(prompts, catalog)
-            except Exception:
-                log.exception("prompts not made, the catalogue is taken over without them")
-            engine.catalog = catalog
-            picture.renewed(catalog)
-            desk.renew(catalog, engine.clock.now())
-            renewed()
-            log.info("catalogue renewed", numbers=len(catalog.numbers))
-
-    task = asyncio.create_task(follow(), name="catalogue")
+async def _background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these, by name, for as long as the context is open."""
+    tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drain(engine: Engine, within_s: float) -> None:

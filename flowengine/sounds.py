@@ -53,14 +53,19 @@ class SharedAudio:
 
 
 def open_prompts(settings: Settings, audios: AccountAudios, fetcher: Fetches | None = None) -> PromptLibrary:
-    """The prompts of an installation; `fetcher` instead of one for public addresses.
+    """The prompts of an installation; `fetcher` instead of the settings' own.
 
     Raises `SoundUnavailable`, and `SpeechRefused` for a speech command that cannot work.
     """
     speech = configured(settings.speech_command, settings.speech_languages)
     return PromptLibrary(
-        settings.prompts_dir.resolve(), speech, settings.audio_dir, audios, fetcher or Fetcher()
+        settings.prompts_dir.resolve(), speech, settings.audio_dir, audios, fetcher or fetcher_of(settings)
     )
+
+
+def fetcher_of(settings: Settings) -> Fetcher:
+    """What fetches prompts: from public addresses, and from the networks the operator allows."""
+    return Fetcher(settings.fetch_networks, settings.prompt_ca_file)
 
 
 def sounds_of(account: str, flows: Iterable[Flow]) -> list[tuple[str, str]]:

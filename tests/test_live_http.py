@@ -16,6 +16,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
+from flowengine.alarms import Alarms
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import AgentTaken, OfferAgents
 from flowengine.call.events import SECOND
@@ -88,7 +89,7 @@ async def serving(folder: Path, **given: Any) -> AsyncIterator[Served]:
 
     switch = cast(AriSwitch, SimpleNamespace(client=SimpleNamespace(ready=True, problem=None)))
     routes = LiveRoutes(picture, wishing, TOKEN)
-    async with serve_health(settings, engine, switch, routes) as address:
+    async with serve_health(settings, engine, switch, Alarms(), routes) as address:
         with remember_engine(settings, address, TOKEN):
             yield Served(address, picture, desk, settings)
 

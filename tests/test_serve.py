@@ -8,25 +8,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from structlog.testing import capture_logs
 
 from flowengine import serve
 from flowengine.ari.settings import AriSettings
-from flowengine.call.commands import KeepRecording
 from flowengine.config import Settings
-from flowengine.serve import Installation, LibraryKeeper, ari_settings, opened
+from flowengine.serve import Installation, ari_settings, opened
 from flowengine.store import tables
-from flowengine.store.database import Database, open_database
+from flowengine.store.database import open_database
 from flowengine.store.errors import DatabaseInUse
-from flowengine.store.journal import DatabaseJournal
 from flowengine.store.migrate import upgrade
-from recordings.errors import RecordingMissing
-from recordings.library import RecordingLibrary
 from simulator.fake_ari import FakeAri
 from simulator.phones import Answered, HangUp, Hear, Speak, seconds
-from simulator.switch import silence
-from tests.store.seed import NOON, seed
+from tests.store.seed import seed
 
 NUMBER = "+815055550100"
 
@@ -128,49 +122,3 @@ def test_an_asterisk_needs_a_password() -> None:
         ari_settings(Settings.model_validate({}))
     found = ari_settings(Settings.model_validate({"ari_password": "secret", "ari_app": "other"}))
     assert (found.app, found.password) == ("other", "secret")
-
-
-# The keeper
-
-
-async def pieces(sound: bytes) -> AsyncIterator[bytes]:
-    yield sound[:1_000]
-    yield sound[1_000:]
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite:///{tmp_path}/flowengine.db") as database:
-        await upgrade(database)
-        yield database
-
-
-KEEP = KeepRecording("rec-1", "voicemail", "message", 3_000, limit_s=2.0)
-
-
-async def test_a_recording_is_cut_to_its_limit_and_written_down(tmp_path: Path, database: Database) -> None:
-    seeded = await seed(database)
-    async with DatabaseJournal(database) as journal:
-        await journal.open("cal_1", seeded.account, seeded.flow, seeded.version, NOON)
-    library = RecordingLibrary(tmp_path / "recordings")
-    await LibraryKeeper(database, library).keep(seeded.account, "cal_1", KEEP, pieces(silence(3_000_000)))
-    kept = await library.find("cal_1-rec-1")
-    async with database.reading() as session:
-        [row] = (await session.scalars(select(tables.Recording))).all()
-    assert (row.duration_ms, kept.duration_ms) == (2_000, 2_000)
-    assert (row.purpose, row.state, row.sha256) == ("voicemail", "message", kept.sha256)
-
-
-async def test_a_recording_that_cannot_be_written_down_is_not_kept_either(
-    tmp_path: Path, database: Database
-) -> None:
-    """There is no such call: the row is refused, so the file goes, and the switch keeps what it has."""
-    seeded = await seed(database)
-    library = RecordingLibrary(tmp_path / "recordings")
-    keeper = LibraryKeeper(database, library)
-    with pytest.raises(IntegrityError):
-        await keeper.keep(seeded.account, "cal_none", KEEP, pieces(silence(3_000_000)))
-    with pytest.raises(RecordingMissing):
-        await library.find("cal_none-rec-1")
-    with pytest.raises(IntegrityError):
-        await keeper.keep(seeded.account, "cal_none", KEEP, pieces(silence(3_000_000)))
