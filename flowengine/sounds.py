@@ -83,8 +83,8 @@ def wanted(catalog: Catalog) -> list[tuple[str, str]]:
 
 
 def media_of(rendered: Rendered, settings: Settings) -> str:
-    """The ARI media URI of a rendered sound, as Asterisk can reach it (`prompts_as`)."""
-    place = settings.prompts_as
+    """The ARI media URI of a rendered sound, as Asterisk can reach it (`prompts_as`); the embedded switch is here."""
+    place = settings.prompts_as if settings.switch == "asterisk" else ""
     if not place:
         return f"sound:{rendered.media}"
     if place.startswith("/"):

@@ -112,7 +112,7 @@ async def test_a_shared_folder_under_another_path(
 ) -> None:
     (tmp_path / "mnt").mkdir()
     (tmp_path / "mnt" / "prompts").symlink_to(sound.path.parent)
-    settings = load(prompts_as=f"{tmp_path}/mnt/prompts/")
+    settings = load(switch="asterisk", prompts_as=f"{tmp_path}/mnt/prompts/")
     media = media_of(sound, settings)
     assert media == f"sound:{tmp_path}/mnt/prompts/{sound.name}"
     ended, caller = await played(node, media)
@@ -123,7 +123,7 @@ async def test_a_shared_folder_under_another_path(
 async def test_over_http_and_once_only(
     node: AsteriskNode, sound: Rendered, server: Server, served: BaseTestServer
 ) -> None:
-    media = media_of(sound, load(prompts_as=str(served.make_url("/sounds"))))
+    media = media_of(sound, load(switch="asterisk", prompts_as=str(served.make_url("/sounds"))))
     assert media.startswith("sound:http://127.0.0.1:")
     assert media.endswith(f"/sounds/{sound.name}.wav")
     ended, caller = await played(node, media, media)
