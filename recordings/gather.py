@@ -4,8 +4,8 @@ No file stays open between two pieces: whoever is cut off leaves a name that can
 """
 
 import asyncio
+import hashlib
 import os
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -57,19 +57,6 @@ async def _next(data: AsyncIterator[bytes], recording_id: str) -> bytes | None:
         raise RecordingRefused(recording_id, reason, "fetch it again from the switch") from error
 
 
-def append(part: Path, recording_id: str, address: str, piece: bytearray) -> None:
-    """Write the next piece of a part."""
-    with on_disk(recording_id, address):
-        # Without O_CREAT: a part that vanished with its volume must not come back half.
-        handle = os.open(part, os.O_WRONLY | os.O_APPEND)
-        try:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
-        finally:
-            os.close(handle)
-
-
 def size_of(source: Path, recording_id: str) -> int:
     """Bytes of a file of the switch. Raises `RecordingRefused` when it is not there or too long."""
     if not source.is_file():
@@ -79,30 +66,54 @@ def size_of(source: Path, recording_id: str) -> int:
     return size
 
 
-def copy(source: Path, part: Path, recording_id: str, address: str) -> None:
-    """Write a whole file into a part. Raises `RecordingRefused` when it cannot be read."""
-    try:
-        origin = source.open("rb")
-    except OSError as error:
-        reason = f"the file of the switch cannot be read ({error.strerror})"
-        raise RecordingRefused(recording_id, reason, LOOK) from error
-    with origin, on_disk(recording_id, address), part.open("r+b") as target:
-        shutil.copyfileobj(origin, target)
+class Arrival:
+    """The part of one recording: bytes go in, checksummed on their way, and a record of what they are comes out."""
 
+    def __init__(self, part: Path, recording_id: str, address: str) -> None:
+        """`part` is empty; `address` names the library in errors."""
+        self._part = part
+        self._id = recording_id
+        self._address = address
+        self._sha256 = hashlib.sha256()
 
-def finished(part: Path, recording_id: str, limit_ms: int | None, address: str) -> Record:
-    """Repair a gathered part, cut it to its limit, and measure it.
+    def append(self, piece: bytes | bytearray) -> None:
+        """Write the next piece."""
+        self._sha256.update(piece)
+        with on_disk(self._id, self._address):
+            # Without O_CREAT: a part that vanished with its volume must not come back half.
+            handle = os.open(self._part, os.O_WRONLY | os.O_APPEND)
+            try:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
+            finally:
+                os.close(handle)
 
-    Every step may be cut off by a crash and done again. Raises `NoSound`, `BadAudio`.
-    """
-    with on_disk(recording_id, address):
+    def copy(self, source: Path) -> None:
+        """Write all of a file of the switch. Raises `RecordingRefused` when it cannot be read."""
         try:
-            repaired = wav.repair(part)
-            trimmed = limit_ms is not None and wav.trim(part, limit_ms)
-            duration_ms = wav.duration_ms(part)
-        except BadAudio as error:
-            raise type(error)(recording_id, error.reason, error.mend) from error
-        return Record(duration_ms, sha256_of(part), part.stat().st_size, repaired, trimmed)
+            with source.open("rb", buffering=0) as origin:
+                while piece := origin.read(WRITE_BYTES):
+                    self.append(piece)
+        except OSError as error:
+            reason = f"the file of the switch cannot be read ({error.strerror})"
+            raise RecordingRefused(self._id, reason, LOOK) from error
+
+    def finish(self, limit_ms: int | None) -> Record:
+        """Repair what came, cut it to its limit, and measure it.
+
+        Every step may be cut off by a crash and done again. Raises `NoSound`, `BadAudio`.
+        """
+        part = self._part
+        with on_disk(self._id, self._address):
+            try:
+                repaired = wav.repair(part)
+                trimmed = limit_ms is not None and wav.trim(part, limit_ms)
+                duration_ms = wav.duration_ms(part)
+            except BadAudio as error:
+                raise type(error)(self._id, error.reason, error.mend) from error
+            sha256 = sha256_of(part) if repaired or trimmed else self._sha256.hexdigest()
+            return Record(duration_ms, sha256, part.stat().st_size, repaired, trimmed)
 
 
 def _within_limit(size: int, name: str) -> None:

@@ -21,7 +21,7 @@ from recordings.errors import (
     RecordingMissing,
     RecordingRefused,
 )
-from recordings.gather import SIZE_LIMIT_BYTES, append, copy, finished, gather, size_of
+from recordings.gather import SIZE_LIMIT_BYTES, Arrival, gather, size_of
 from recordings.kept import Kept, Reading, Record, place_of
 from recordings.storage import RESTORE, Storage
 from recordings.storage_disk import DiskStorage
@@ -88,13 +88,16 @@ class RecordingLibrary:
                 # While the bucket is away it is asked first, so that the switch is not read again and again in vain.
                 await steps.do(_patience(SIZE_LIMIT_BYTES), self._storage.deliver, recording_id)
             part = await steps.do(PATIENCE_S, self._storage.part, recording_id)
+            arrival = Arrival(part, recording_id, self.address)
             if isinstance(data, Path):
                 size = await steps.do(PATIENCE_S, size_of, data, recording_id)
-                await steps.do(_patience(size), copy, data, part, recording_id, self.address)
+                await steps.do(_patience(size), arrival.copy, data)
             else:
-                write = partial(append, part, recording_id, self.address)
+                write = arrival.append
                 size = await gather(data, recording_id, lambda piece: steps.do(PATIENCE_S, write, piece))
-            return await steps.do(_patience(size), self._finish, recording_id, part, limit_ms)
+            record = await steps.do(_patience(size), arrival.finish, limit_ms)
+            record = await steps.do(_patience(size), self._storage.put, recording_id, part, record)
+            return self._kept(recording_id, record)
         finally:
             steps.at_last(partial(self._end, recording_id, part))
 
@@ -192,10 +195,6 @@ class RecordingLibrary:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
         self._arriving.discard(recording_id)
-
-    def _finish(self, recording_id: str, part: Path, limit_ms: int | None) -> Kept:
-        record = finished(part, recording_id, limit_ms, self.address)
-        return self._kept(recording_id, self._storage.put(recording_id, part, record))
 
     async def _piece(self, recording_id: str, start: int, end: int) -> bytes:
         piece = await self._reading.do(
