@@ -18,19 +18,33 @@ from recordings.speech.choice import configured
 class AccountAudios:
     """The uploads of all accounts, from memory: the `Audios` of a `PromptLibrary`.
 
-    Attributes:
-        known: the sha256 of each sound by account, then by its id and by its name: `Catalog.audios`. It is replaced
-            as a whole with each catalogue.
+    What an account gave up is still found: a call finishes on the version of the flow it began with, which may name it.
     """
 
     def __init__(self, shelf: Shelf, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """Begin with what is known."""
         self._shelf = shelf
-        self.known: Mapping[str, Mapping[str, str]] = known or {}
+        self._known: Mapping[str, Mapping[str, str]] = known or {}
+        self._given_up: dict[tuple[str, str], str] = {}
+
+    @property
+    def known(self) -> Mapping[str, Mapping[str, str]]:
+        """The sha256 of each sound by account, then by its id and by its name, as `Catalog.audios` has it.
+
+        It is replaced as a whole with each catalogue, once everything new in it is rendered.
+        """
+        return self._known
+
+    @known.setter
+    def known(self, known: Mapping[str, Mapping[str, str]]) -> None:
+        for account, sounds in self._known.items():
+            left = known.get(account, {})
+            self._given_up |= {(account, id_): sha256 for id_, sha256 in sounds.items() if id_ not in left}
+        self._known = known
 
     def find(self, account: str, id: str) -> Upload | None:
         """See `recordings.render.Audios`."""
-        sha256 = self.known.get(account, {}).get(id)
+        sha256 = self._known.get(account, {}).get(id) or self._given_up.get((account, id))
         return None if sha256 is None else Upload(sha256, self._shelf.path(sha256))
 
 

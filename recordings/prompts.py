@@ -88,10 +88,13 @@ class PromptLibrary:
         """Where the rendered files are."""
         return self._directory
 
-    def lookup(self, key: str, account: str = "") -> Rendered | None:
-        """The rendered sound, if there is one. Touches memory only, so a live call may ask."""
+    def lookup(self, key: str, account: str = "", audios: Audios | None = None) -> Rendered | None:
+        """The rendered sound, if there is one. Touches memory only, so a live call may ask.
+
+        `audios`: uploads as they will be, instead of those of now.
+        """
         try:
-            return self._ready.get(self._ordered(key, account).name)
+            return self._ready.get(self._ordered(key, account, audios).name)
         except SoundUnavailable:
             return None
 
@@ -104,12 +107,17 @@ class PromptLibrary:
         return await self._shared(self._ordered(key, account), None)
 
     async def render_all(
-        self, wanted: Iterable[Wanted], progress: Progress | None = None, fetch_anew: Kept | None = None
+        self,
+        wanted: Iterable[Wanted],
+        progress: Progress | None = None,
+        fetch_anew: Kept | None = None,
+        audios: Audios | None = None,
     ) -> dict[Wanted, Rendered]:
         """Render everything; a failure stops none of the others. What another engine rendered here is found first.
 
         With `fetch_anew` (publishing), addresses are fetched again, and it is told of those that could not be: they
-        sound as they did before. Raises `SoundsUnavailable` with all failures when everything else is rendered.
+        sound as they did before. `audios` are the uploads as they will be, so that a replaced one is ready before
+        `lookup` is asked for it. Raises `SoundsUnavailable` with all failures when everything else is rendered.
         """
         order = list(dict.fromkeys(wanted))
         done: dict[Wanted, Rendered] = {}
@@ -119,7 +127,7 @@ class PromptLibrary:
         async def one(each: Wanted) -> None:
             account, key = ("", each) if isinstance(each, str) else each
             try:
-                done[each] = await self._shared(self._ordered(key, account), fetch_anew)
+                done[each] = await self._shared(self._ordered(key, account, audios), fetch_anew)
             except SoundError as error:
                 failures[each] = error
             if progress:
@@ -165,8 +173,8 @@ class PromptLibrary:
         there = self._ready.get(name)
         return None if there is None else there.path
 
-    def _ordered(self, key: str, account: str) -> Order:
-        return ordered(key, account, self._audios, self._speech)
+    def _ordered(self, key: str, account: str, audios: Audios | None = None) -> Order:
+        return ordered(key, account, audios or self._audios, self._speech)
 
     async def _shared(self, order: Order, fetch_anew: Kept | None) -> Rendered:
         """One rendering for all who want the same at the same time."""

@@ -93,8 +93,9 @@ class Engine:
             if epoch == self.epoch:
                 return False
             self.epoch, self.catalog = epoch, await load_catalog(session)
+        coming = AccountAudios(Shelf(self.settings.uploads_dir), self.catalog.audios)
+        await self.prompts.render_all(wanted(self.catalog), audios=coming)
         self.audios.known = self.catalog.audios
-        await self.prompts.render_all(wanted(self.catalog))
         return True
 
     def plays(self, account: str, key: str) -> Rendered:

@@ -58,8 +58,14 @@ def test_uploads_are_found_by_account_and_name(tmp_path: Path) -> None:
     assert audios.find("acc_1", "hello.wav") == Upload(sha256, tmp_path / "00" / sha256)
     assert audios.find("acc_1", "other.wav") is None
     assert audios.find("acc_2", "hello.wav") is None
+    other = "1" * 64
+    audios.known = {"acc_1": {"hello.wav": other}, "acc_2": {}}
+    assert audios.find("acc_1", "hello.wav") == Upload(other, tmp_path / "11" / other)
     audios.known = {}
-    assert audios.find("acc_1", "hello.wav") is None
+    assert audios.find("acc_1", "hello.wav") == Upload(other, tmp_path / "11" / other), (
+        "a call may still be on it"
+    )
+    assert audios.find("acc_2", "hello.wav") is None
 
 
 def test_what_the_operator_shares(tmp_path: Path) -> None:

@@ -113,6 +113,22 @@ async def test_a_replaced_upload_is_another_sound_and_the_old_one_stays(
     assert old.path.exists()
 
 
+async def test_a_replacement_is_ready_before_it_is_asked_for(
+    opened: Callable[[], PromptLibrary], uploads: Uploads, tmp_path: Path
+) -> None:
+    uploads.put("acc_1", "greeting", LOW)
+    library = opened()
+    old = await library.render(KEY, "acc_1")
+    coming = Uploads(tmp_path / "uploads")
+    coming.put("acc_1", "greeting", HIGH)
+    assert library.lookup(KEY, "acc_1", coming) is None
+    new = (await library.render_all([("acc_1", KEY)], audios=coming))["acc_1", KEY]
+    assert library.lookup(KEY, "acc_1") == old, "nothing has changed for calls"
+    assert library.lookup(KEY, "acc_1", coming) == new
+    uploads.known = coming.known
+    assert library.lookup(KEY, "acc_1") == new
+
+
 async def test_an_account_may_use_what_the_operator_shares(
     opened: Callable[[], PromptLibrary], uploads: Uploads, tmp_path: Path
 ) -> None:
