@@ -61,6 +61,9 @@ class RecordingLibrary:
             RecordingRefused: a wrong address, the extra `s3` is not installed, or a directory cannot be made.
         """
         if not address.startswith("s3:"):
+            if "://" in address:
+                mend = "name a directory, or write s3://bucket/prefix"
+                raise RecordingRefused("address of the recordings", "there is no such kind of library", mend)
             return cls(Path(address))
         from recordings.storage_s3 import S3Storage
 
@@ -97,9 +100,11 @@ class RecordingLibrary:
                 size = await gather(data, recording_id, lambda piece: steps.do(PATIENCE_S, write, piece))
             record = await steps.do(_patience(size), arrival.finish, limit_ms)
             record = await steps.do(_patience(size), self._storage.put, recording_id, part, record)
+            part = None
             return self._kept(recording_id, record)
         finally:
-            steps.at_last(partial(self._end, recording_id, part))
+            tidy = partial(_clear, part) if part is not None else None
+            await steps.end(tidy, partial(self._arriving.discard, recording_id))
 
     async def find(self, recording_id: str) -> Kept:
         """What is kept under an id. Raises `RecordingMissing`, `RecordingDamaged`, `LibraryUnavailable`."""
@@ -164,7 +169,7 @@ class RecordingLibrary:
             except RecordingRefused:
                 continue
             finally:
-                steps.at_last(partial(self._end, recording_id, None))
+                await steps.end(None, partial(self._arriving.discard, recording_id))
             arrived[recording_id] = self._kept(recording_id, record)
         return arrived
 
@@ -190,12 +195,6 @@ class RecordingLibrary:
         self._arriving.add(recording_id)
         return Steps(self._work, recording_id)
 
-    def _end(self, recording_id: str, part: Path | None) -> None:
-        if part is not None:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        self._arriving.discard(recording_id)
-
     async def _piece(self, recording_id: str, start: int, end: int) -> bytes:
         piece = await self._reading.do(
             recording_id, PATIENCE_S, self._storage.piece, recording_id, start, end
@@ -214,6 +213,11 @@ class RecordingLibrary:
 
     def _kept(self, recording_id: str, record: Record) -> Kept:
         return Kept(place_of(recording_id), **asdict(record), directory=self._storage.directory)
+
+
+def _clear(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def _patience(size: int) -> float:

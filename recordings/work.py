@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final, ParamSpec, TypeVar
 
 from recordings.errors import LibraryUnavailable
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 THREADS: Final = 8
 CHECK_S: Final = 2.0
+TIDY_S: Final = 2.0
 MEND: Final = "look whether its volume or service hangs; when it answers, the library goes on by itself"
 
 
@@ -57,12 +59,28 @@ class Steps:
         self._last = begun = self._work.start(step, *args, **kwargs)
         return await self._work.wait(begun, self._name, seconds)
 
-    def at_last(self, end: Callable[[], None]) -> None:
-        """Run `end` when the last step is over: at once, or when the thread that is held by it comes back."""
-        if self._last is None:
-            end()
+    async def end(self, tidy: Callable[[], None] | None, over: Callable[[], None]) -> None:
+        """Run `tidy` in a thread, then `over`, when the last step is over: soon, or when a held thread comes back.
+
+        It is waited for, but not long: a volume that hangs is left alone with what is to be tidied there.
+        """
+        if self._last is not None and not self._last.done():
+            self._last.add_done_callback(lambda _: _both(tidy, over))  # in the thread that was held
+        elif tidy is None:
+            over()
         else:
-            self._last.add_done_callback(lambda _: end())
+            begun = self._work.start(tidy)
+            begun.add_done_callback(lambda _: over())
+            with suppress(LibraryUnavailable):
+                await self._work.wait(begun, self._name, TIDY_S)
+
+
+def _both(tidy: Callable[[], None] | None, over: Callable[[], None]) -> None:
+    try:
+        if tidy is not None:
+            tidy()
+    finally:
+        over()
 
 
 class Check:

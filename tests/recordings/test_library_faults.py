@@ -42,9 +42,9 @@ def child(script: str, *arguments: object, before: tuple[str, ...] = ()) -> dict
 
 
 COMMON = """
-import asyncio, json, os, resource, subprocess, sys
+import asyncio, json, os, resource, subprocess, sys, threading
 from pathlib import Path
-from recordings.errors import LibraryUnavailable
+from recordings.errors import LibraryUnavailable, SoundError
 from recordings.library import RecordingLibrary
 from recordings.storage_disk import DiskStorage
 from tests.recordings.sounds import stream, wav_bytes
@@ -122,6 +122,37 @@ async def main():
     print(json.dumps({"closed": closed, "read_only": read_only, "after": names()}))
 
 asyncio.run(main())
+"""
+
+WATCHED = """
+touched = []
+
+def watch(event, arguments):
+    if watching and arguments and str(arguments[0]).startswith(str(directory)):
+        touched.append((threading.current_thread().name.split("_")[0], event))
+
+async def main():
+    global watching
+    library = RecordingLibrary(directory)
+    watching = True
+    await library.keep("rec_1", stream([TALK]))
+    await library.verify("rec_1")
+    [piece async for piece in await library.read("rec_1")]
+    for data in (stream([TALK[:-2]]), stream([TALK[:50]], OSError("gone")), Path("/none.wav")):
+        try:
+            await library.keep("rec_2", data)
+            raise AssertionError("kept")
+        except (SoundError, OSError):
+            pass
+    await library.delete("rec_1")
+    await library.check()
+    watching = False
+
+watching = False
+sys.addaudithook(watch)
+asyncio.run(main())
+threads, events = (sorted(set(each)) for each in zip(*touched))
+print(json.dumps({"threads": threads, "events": events}))
 """
 
 
@@ -309,6 +340,13 @@ async def test_a_keep_that_hangs_is_given_up_and_can_be_done_again(
                 await asyncio.sleep(0.05)
     assert await library.verify("rec_1") == kept
     assert sorted(path.name for path in record.parent.iterdir()) == ["rec_1.json", "rec_1.wav"]
+
+
+def test_the_loop_never_touches_the_disk(tmp_path: Path) -> None:
+    told = child(WATCHED, tmp_path / "kept")
+    assert isinstance(told["events"], list)
+    assert {"open", "os.remove", "os.rename"} <= set(told["events"])
+    assert told["threads"] == ["recordings", "recordings-check"]
 
 
 async def test_a_keep_that_is_called_off_leaves_nothing(library: RecordingLibrary, tmp_path: Path) -> None:

@@ -103,6 +103,12 @@ def test_a_directory_is_an_address_too(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", MARK], "no spool is made for a disk"
 
 
+def test_other_kinds_are_refused(tmp_path: Path) -> None:
+    for address in ("file:///var/recordings", "gs://talks", "https://store.example/talks"):
+        with pytest.raises(RecordingRefused, match="no such kind of library; name a directory, or write s3:"):
+            RecordingLibrary.at(address, tmp_path / "spool")
+
+
 def test_a_bucket_has_no_paths(tmp_path: Path) -> None:
     library = RecordingLibrary.at("s3://talks/x?endpoint=http://127.0.0.1:9", tmp_path / "spool")
     with pytest.raises(RecordingRefused, match="take its bytes from the library"):
