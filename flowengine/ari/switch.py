@@ -27,7 +27,8 @@ from flowengine.ari.inbound import InboundChannels
 from flowengine.ari.messages import AnyEvent
 from flowengine.ari.names import full_id, split_id, whole_of
 from flowengine.ari.picture import CallPicture
-from flowengine.ari.resources import Channel, Endpoint
+from flowengine.ari.reach import LOOK_EVERY_S, Reach
+from flowengine.ari.resources import Channel
 from flowengine.ari.translate import (
     CONFLICT,
     NOT_FOUND,
@@ -37,7 +38,6 @@ from flowengine.ari.translate import (
     event_of,
     known_cause,
     leaves_in_doubt,
-    reachability,
     refused,
     request_of,
     undoing,
@@ -77,6 +77,7 @@ class AriSwitch:
         clock: stamps events, at their receipt.
         make_client: for tests.
         orphan_grace_s: how long legs of unknown calls may wait for `resume`, in seconds.
+        look_every_s: how late a device that comes into reach may be noticed, in seconds.
 
     Attributes:
         client: the line to Asterisk; says whether it is `ready`, and why not.
@@ -91,6 +92,7 @@ class AriSwitch:
         *,
         make_client: MakeClient = AriClient,
         orphan_grace_s: float = ORPHAN_GRACE_S,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self.client = make_client(settings, self._on_event, self._on_connected)
         self.on_ready: Callable[[], None] = lambda: None
@@ -102,13 +104,13 @@ class AriSwitch:
         self._orphan_grace_s = orphan_grace_s
         self._pictures: dict[str, CallPicture] = {}
         self._inbound = InboundChannels()
-        self._reachable: dict[str, bool] = {}
         self._held: dict[str, list[Event]] = {}
         """Events of calls that wait until a recording is measured."""
         self._own_device = f"Stasis:{settings.app}"
         self._echo = asyncio.Event()
         self._sides = sides.SidesApart(self.client, settings.app, self._send)
         self._endings = Endings(self.client, clock, self._pictures, self._tell)
+        self._reach = Reach(self.client, listener.reachable, look_every_s)
 
     async def __aenter__(self) -> Self:
         """Start to connect; `client.wait_ready` waits until that is done."""
@@ -119,6 +121,7 @@ class AriSwitch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of Asterisk; everything on it stays as it is."""
+        await self._reach.close()
         await self._endings.close()
         await self.client.__aexit__(kind, error, trace)
 
@@ -268,9 +271,6 @@ class AriSwitch:
                 self._caller_hangs_up(channel.id, known_cause(cause))
             case messages.DeviceStateChanged(device_state=device) if device.name == self._own_device:
                 self._echo.set()
-            case messages.DeviceStateChanged(device_state=device):
-                if (found := reachability(device.name, device.state)) is not None:
-                    self._saw_device(*found)
             case _:
                 if (happened := event_of(message, self._clock.now(), self._inbound.calls)) is not None:
                     self._tell(*happened)
@@ -350,28 +350,20 @@ class AriSwitch:
         """Not before the one who is calling us now has finished."""
         asyncio.get_running_loop().call_soon(self._tell, call, event)
 
-    def _saw_device(self, endpoint: str, is_reachable: bool) -> None:
-        if self._reachable.get(endpoint) is not is_reachable:
-            self._reachable[endpoint] = is_reachable
-            self._listener.reachable(endpoint, is_reachable)
-
     # After a gap
 
     async def _on_connected(self, client: AriClient) -> None:
         """Look at what Asterisk has. Raises `AriError`: then the client connects anew."""
-        # Device states and not endpoints: who subscribes to an endpoint hears every event of its legs twice.
+        # By its name: a subscription to all devices can lock Asterisk up when this connection ends (see `reach`).
         await client.request(
-            "POST", f"applications/{self._app}/subscription", {"eventSource": "deviceState:"}
+            "POST",
+            f"applications/{self._app}/subscription",
+            {"eventSource": f"deviceState:{self._own_device}"},
         )
+        await self._reach.look()
         judged = {call: frozenset(picture.things) for call, picture in self._pictures.items()}
         idle = self._inbound.idle
-        endpoints = client.send("GET", "endpoints", lane=resync.LANE)
         snapshot = await resync.look(client, self._pictures)
-        there = {
-            f"{each.technology}/{each.resource}": each for each in (await endpoints).read(list[Endpoint])
-        }
-        for name in dict.fromkeys([*there, *self._reachable]):  # an endpoint may have gone with its database
-            self._saw_device(name, name in there and there[name].state == "online")
         for call, things in judged.items():
             if (picture := self._pictures.get(call)) is not None:
                 self._catch_up(picture, resync.compare(picture, things, snapshot, self._clock.now()))
@@ -384,6 +376,7 @@ class AriSwitch:
                 self._end_later("bridges", bridge)
 
         await self._hear_ourselves(client)
+        self._reach.watch()
         self.on_ready()
 
     async def _hear_ourselves(self, client: AriClient) -> None:

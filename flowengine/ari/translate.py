@@ -52,7 +52,6 @@ NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
 _DIGITS: Final = frozenset("0123456789*#ABCD")
-_OUT_OF_REACH: Final = frozenset({"UNAVAILABLE", "INVALID", "UNKNOWN", ""})
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -126,11 +125,6 @@ def event_of(message: AnyEvent, at: Instant, callers: Mapping[str, str]) -> tupl
 def known_cause(cause: int | None) -> int:
     """A Q.850 cause; NORMAL for what is none, as Asterisk leaves it out of a plain hang-up."""
     return cause if cause is not None and 1 <= cause <= 127 else causes.NORMAL
-
-
-def reachability(name: str, state: str) -> tuple[str, bool] | None:
-    """The endpoint behind a device state, and whether it can be rung; None for what is no telephone."""
-    return (name, state not in _OUT_OF_REACH) if name.startswith("PJSIP/") else None
 
 
 def _leg(channel: Channel, callers: Mapping[str, str]) -> tuple[str, str] | None:

@@ -90,6 +90,7 @@ class FakeAsterisk:
         self.rest_over_websocket = rest_over_websocket
         self.reply: Callable[[Asked], Reply | None] = lambda asked: Reply()
         self.refuse_websocket: int | None = None
+        self.withhold_websocket = False
         self.attempts: asyncio.Queue[int] = asyncio.Queue()
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
         self.asked: asyncio.Queue[Asked] = asyncio.Queue()
@@ -129,6 +130,9 @@ class FakeAsterisk:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         self.handshakes.append(request)
+        if self.withhold_websocket:
+            await self._closing.wait()
+            return web.Response(status=503)
         expected = "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
         status = self.refuse_websocket
         if status is None and request.headers.get("Authorization") != expected:

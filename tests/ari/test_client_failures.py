@@ -90,6 +90,19 @@ async def test_a_server_that_accepts_and_says_nothing_is_given_up(clock: HandClo
             assert "did not answer within 0.05 s" in ari.problem
 
 
+async def test_an_asterisk_that_withholds_the_websocket_alone_is_to_be_restarted(
+    asterisk: FakeAsterisk, settings: AriSettings, clock: HandClock
+) -> None:
+    asterisk.withhold_websocket = True
+    async with AriClient(dataclasses.replace(settings, connect_timeout_s=0.2), ignore, clock=clock) as ari:
+        await clock.armed(*RECONNECT)
+        assert ari.problem is not None
+        assert "answers requests" in ari.problem
+        assert "restart Asterisk" in ari.problem
+        asterisk.withhold_websocket = False
+        await ready_again(ari, clock)
+
+
 async def test_wait_ready_tells_the_problem(asterisk: FakeAsterisk, settings: AriSettings) -> None:
     asterisk.refuse_websocket = 401
     async with AriClient(settings, ignore) as ari:

@@ -11,7 +11,7 @@ from flowengine.ari import endings, messages
 from flowengine.ari import switch as switch_module
 from flowengine.ari.client import AriClient, AriError, AriRefused, AriSettings, AriUnavailable
 from flowengine.ari.messages import AnyEvent
-from flowengine.ari.resources import Bridge, Caller, Channel, DeviceState, Dialplan, LiveRecording, Playback
+from flowengine.ari.resources import Bridge, Caller, Channel, Dialplan, LiveRecording, Playback
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import (
     Answer,
@@ -67,6 +67,7 @@ class Stage:
             StandingClock(),
             make_client=cast(Any, ScriptedAri),
             orphan_grace_s=0.05,
+            look_every_s=60.0,
         )
         self.ari = cast(ScriptedAri, self.switch.client)
 
@@ -231,6 +232,7 @@ async def test_making_a_thing_twice_is_making_it_once(stage: Stage) -> None:
 
 
 async def test_what_would_hold_up_all_calls_goes_by_http(stage: Stage) -> None:
+    stage.ari.by_http.clear()
     await stage.do(
         Join("bridge-1", "caller"), PLAY, Answer("caller"), Join("bridge-2", "caller"), Answer("leg-1")
     )
@@ -452,7 +454,7 @@ async def test_a_dialled_leg_that_left_without_a_word_is_over(stage: Stage) -> N
 # Devices
 
 
-async def test_devices_are_reported_when_they_change(stage: Stage) -> None:
+async def test_devices_are_reported_at_each_connect(stage: Stage) -> None:
     stage.ari.answers["GET endpoints"] = [
         {"technology": "PJSIP", "resource": "hanako", "state": "online", "channel_ids": []},
         {"technology": "PJSIP", "resource": "taro", "state": "offline", "channel_ids": []},
@@ -460,11 +462,16 @@ async def test_devices_are_reported_when_they_change(stage: Stage) -> None:
     await stage.connect([inbound()])
     assert stage.hearing.devices == {"PJSIP/hanako": True, "PJSIP/taro": False}
     stage.hearing.devices.clear()
-    for state in ("NOT_INUSE", "BUSY", "UNAVAILABLE"):
-        await stage.see(messages.DeviceStateChanged(device_state=DeviceState("PJSIP/hanako", state)))
-    await stage.see(messages.DeviceStateChanged(device_state=DeviceState("Recorder/ARI", "INUSE")))
+    stage.ari.answers["GET endpoints"] = []
+    await stage.connect([inbound()])
     assert stage.hearing.devices == {"PJSIP/hanako": False}
-    assert "POST applications/flowengine/subscription?eventSource=deviceState:" in stage.ari.sent
+
+
+async def test_never_are_all_devices_subscribed_to(stage: Stage) -> None:
+    await stage.connect()
+    subscribed = [asked for asked in stage.ari.sent if "subscription" in asked]
+    own = "deviceState:Stasis:flowengine"
+    assert subscribed == [f"POST applications/flowengine/subscription?eventSource={own}"]
 
 
 # After a gap

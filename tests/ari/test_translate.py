@@ -19,7 +19,6 @@ from flowengine.ari.translate import (
     event_of,
     known_cause,
     leaves_in_doubt,
-    reachability,
     refused,
     request_of,
     undoing,
@@ -160,20 +159,6 @@ def test_without_arguments_the_extension_is_the_called_number() -> None:
 @pytest.mark.parametrize(("cause", "known"), [(17, 17), (127, 127), (0, 16), (None, 16), (128, 16), (-1, 16)])
 def test_only_q850_causes_are_known(cause: int | None, known: int) -> None:
     assert known_cause(cause) == known
-
-
-@pytest.mark.parametrize(
-    ("name", "state", "found"),
-    [
-        ("PJSIP/hanako", "NOT_INUSE", ("PJSIP/hanako", True)),
-        ("PJSIP/hanako", "BUSY", ("PJSIP/hanako", True)),
-        ("PJSIP/hanako", "UNAVAILABLE", ("PJSIP/hanako", False)),
-        ("PJSIP/hanako", "INVALID", ("PJSIP/hanako", False)),
-        ("Recorder/ARI", "INUSE", None),
-    ],
-)
-def test_device_states(name: str, state: str, found: tuple[str, bool] | None) -> None:
-    assert reachability(name, state) == found
 
 
 json_values = st.recursive(

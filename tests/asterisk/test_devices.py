@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -62,7 +63,14 @@ class Exchange:
             url=ari.ari_url,
             reconnect_cap_s=0.3,
         )
-        self.switch = AriSwitch(settings, self.hearing, lambda _: None, SystemClock(), orphan_grace_s=0.5)
+        self.switch = AriSwitch(
+            settings,
+            self.hearing,
+            lambda _call, _key: None,
+            SystemClock(),
+            orphan_grace_s=0.5,
+            look_every_s=0.1,
+        )
         self.devices = DeviceProvisioner(self.switch.client, LINE)
 
     def phone(self, name: str = "aiko", *, answers_options: bool = True) -> BarePhone:
@@ -71,7 +79,7 @@ class Exchange:
     def agent(self, behaviour: Answers | Rings, name: str = "aiko") -> AgentPhone:
         return AgentPhone(name, self.node.settings.sip_port, behaviour, password=SECRET)
 
-    async def reach(self, name: str, is_reachable: bool, within: float = 3.0) -> None:
+    async def reach(self, name: str, is_reachable: bool, within: float = 5.0) -> None:
         """Wait until the listener was told so."""
         await self.hearing.until(
             lambda: self.hearing.devices.get(f"PJSIP/{name}", False) is is_reachable or None,
@@ -143,6 +151,31 @@ async def exchange(node: AsteriskNode) -> AsyncIterator[Exchange]:
         await exchange.switch.client.wait_ready(20)
         yield exchange
         await exchange.devices.reconcile([])
+
+
+async def test_an_engine_may_leave_while_devices_change(node: AsteriskNode) -> None:
+    """With a subscription to all devices, one leaving in ten locks Asterisk up: docs/asterisk-notes.md."""
+    ari = node.settings
+    login = aiohttp.encode_basic_auth(ari.ari_user, ari.ari_password)
+    device_url = f"{ari.ari_url}/ari/deviceStates/Stasis:{ari.app}"
+
+    async def change(http: aiohttp.ClientSession) -> None:
+        for state in itertools.cycle(("INUSE", "NOT_INUSE")):
+            async with http.put(device_url, params={"deviceState": state}) as answer:
+                assert answer.status == 204
+
+    async with aiohttp.ClientSession(headers={"Authorization": login}) as http:
+        changing = [asyncio.create_task(change(http)) for _ in range(4)]
+        try:
+            for _ in range(30):
+                engine = Exchange(node).switch
+                async with engine:
+                    await engine.client.wait_ready(20)
+            assert not any(task.done() for task in changing)
+        finally:
+            for task in changing:
+                task.cancel()
+            await asyncio.gather(*changing, return_exceptions=True)
 
 
 async def test_an_account_is_made_once_changed_and_removed(exchange: Exchange) -> None:
