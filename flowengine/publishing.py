@@ -83,9 +83,8 @@ class _Making:
         for (account, key), old in zip(wanted, before.values(), strict=True):
             self.sounds_other |= old is not None and old.path != made[account, key].path
 
-    def _kept(self, key: str, error: SoundError) -> None:
-        message = f"{error}; callers go on hearing what was fetched before"
-        told = account_problem("sound_kept", "", f"{key}: {message}")
+    def _kept(self, _: str, error: SoundError) -> None:
+        told = account_problem("sound_kept", "", f"{error}; callers go on hearing what was fetched before")
         self.notes.append(replace(told, severity="warning"))
 
 

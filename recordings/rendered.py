@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -66,6 +67,7 @@ def named(kind: Kind, what: str) -> str:
     return f"{kind}-{piece[:40]}"
 
 
+@lru_cache(maxsize=256)
 def edition(*parts: str) -> str:
     """The end of a name: everything that decides how a key sounds, apart from the key itself."""
     return hashlib.sha256("\0".join((RENDERER, *parts)).encode()).hexdigest()[:24]
