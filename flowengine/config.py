@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from flowengine.billing.exchange import exchange_rates
 from recordings.errors import SpeechRefused
 from recordings.speech import configured
 from recordings.speech.engine import LANGUAGE
@@ -83,13 +84,19 @@ class Settings(BaseSettings):
         repr=False,
         description="A program that tells admins: gets each notification as JSON on its input.",
     )
+    exchange_rates: str = Field(
+        "", description="What one credit costs in other currencies: JPY=151.20,EUR=0.92."
+    )
+    number_fees_file: Path | None = Field(
+        None, description="Monthly fees of numbers by country and type (CSV)."
+    )
     http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="How long SIGTERM waits for running calls.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
 
-    @field_validator("data_dir", "audio_dir", "prompt_ca_file")
+    @field_validator("data_dir", "audio_dir", "prompt_ca_file", "number_fees_file")
     @classmethod
     def _folder(cls, folder: Path | None) -> Path | None:
         if folder is None:
@@ -140,6 +147,12 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("close the quotation in the command line") from None
         return command
+
+    @field_validator("exchange_rates")
+    @classmethod
+    def _exchange_rates(cls, table: str) -> str:
+        exchange_rates(table)
+        return table
 
     @field_validator("prompt_networks")
     @classmethod

@@ -83,8 +83,17 @@ def shown_in(amount: MicroCredits, rate: ExchangeRate) -> str:
     The half goes away from zero for debits, so that a debit looks like the purchase it takes from. The text has no
     sign or name of the currency and no thousands separators: that is the matter of whoever shows it.
     """
-    places = minor_places(rate.currency)
-    coins = half_up(amount * rate.billionths * 10**places, CREDIT * 10**RATE_PLACES)
+    return written(coins(amount, rate), rate.currency)
+
+
+def coins(amount: MicroCredits, rate: ExchangeRate) -> int:
+    """An amount of credits in whole smallest coins of a currency (yen, cents), rounded as `shown_in` does."""
+    return half_up(amount * rate.billionths * 10 ** minor_places(rate.currency), CREDIT * 10**RATE_PLACES)
+
+
+def written(coins: int, currency: str) -> str:
+    """Whole smallest coins as people write them: 1235 cents are "12.35", 3780 yen "3780"."""
+    places = minor_places(currency)
     digits = f"{abs(coins):0{places + 1}d}"
     sign = "-" if coins < 0 else ""
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"

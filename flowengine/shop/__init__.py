@@ -1,0 +1,1 @@
+"""Everything of prepaid money that is not the metering of running calls."""
