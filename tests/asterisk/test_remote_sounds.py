@@ -142,6 +142,15 @@ async def test_what_the_engine_does_not_serve_is_not_played(
     assert "/sounds/secret.wav" not in server.asked, "a redirect is not followed"
 
 
+async def test_a_narrow_line_gets_the_narrow_sound(node: AsteriskNode, sound: Rendered) -> None:
+    """Proven by a wide file that sounds otherwise: Asterisk does not compute a narrow sound from it."""
+    wav_file(sound.wide, sine(16_000, SECONDS, (2_000.0, 0.2)), 16_000)
+    ended, caller = await played(node, f"sound:{sound.media}")
+    assert ended == ["done"]
+    assert seconds_heard(caller) == pytest.approx(SECONDS, abs=0.3)
+    assert seconds_of_tone(caller.heard, 2_000.0) == 0
+
+
 async def test_a_wide_line_gets_the_wide_sound(node: AsteriskNode, sound: Rendered) -> None:
     heard = Listener()
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
