@@ -17,7 +17,7 @@ from flowengine.store.tables import Account, Notification
 from flowengine.store.upsert import inserting
 
 LEASE: Final = 120 * SECOND
-"""How long one who delivers is left alone with a notification."""
+"""How long one who delivers is left alone with what it took: longer than all of it may take."""
 MOST_TRIES: Final = 16
 
 
@@ -60,7 +60,7 @@ async def is_due(session: AsyncSession, now: Instant) -> bool:
     return await session.scalar(select(Notification.id).where(*_due(now)).limit(1)) is not None
 
 
-async def take_due(session: AsyncSession, now: Instant, many: int = 20) -> list[Notice]:
+async def take_due(session: AsyncSession, now: Instant, many: int = 5) -> list[Notice]:
     """Take notifications that wait, the oldest first; nobody else takes them for `LEASE` or until they are settled."""
     rows = (
         await session.execute(
