@@ -45,16 +45,21 @@ class Prompting:
         self.prompts = open_prompts(settings, self._audios)
 
     async def renew(self, catalog: Catalog, progress: Progress | None = None) -> None:
-        """Make every sound a call in this catalogue may need; what cannot be made is told, and fails when played."""
-        self._audios.known = catalog.audios
-        self._catalog = catalog
+        """Make every sound a call in this catalogue may need; what cannot be made is told, and fails when played.
+
+        Calls hear what they heard before until all is made: a sound that was replaced is never missing.
+        """
+        coming = AccountAudios(self._shelf, catalog.audios)
         await self.prompts.refresh()
-        missing = [each for each in wanted(catalog) if self.prompts.lookup(each[1], each[0]) is None]
+        missing = [each for each in wanted(catalog) if self.prompts.lookup(each[1], each[0], coming) is None]
         try:
-            await self.prompts.render_all(missing, progress)
+            await self.prompts.render_all(missing, progress, audios=coming)
         except SoundsUnavailable as error:
             for failure in error.failures.values():
                 log.error("a sound of a published flow cannot be made", problem=str(failure))
+        finally:
+            self._audios.known = catalog.audios
+            self._catalog = catalog
 
     def media(self, account: str, sound: str) -> str | None:
         """The media URI of a sound key in an account; None when there is no such sound. Touches memory only."""
