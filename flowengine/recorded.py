@@ -24,8 +24,10 @@ from recordings.library import RecordingLibrary
 log = structlog.get_logger(__name__)
 
 ALARM: Final = "recordings_library"
-LOOK_S: Final = 2.0
+LOOK_S: Final = 2.9
 """How often the library is tried; a volume that is gone is told within this and the 2 s a try may take."""
+SWEEP_S: Final = 3_600.0
+"""How often parts of recordings are looked for that a crash left behind."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,16 @@ async def recorded_by(
     retention = Retention(database, library, clock)
     notices = Notices(database, notify_by(settings.notify_command), clock)
     async with looking_after(plan, retention, notices, clock):
-        watch = asyncio.create_task(watch_library(library, alarms), name="library-watch")
+        tasks = [
+            asyncio.create_task(watch_library(library, alarms), name="library-watch"),
+            asyncio.create_task(sweep_library(library), name="library-sweep"),
+        ]
         try:
             yield Recorded(library, plan, retention, intake)
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def watch_library(library: RecordingLibrary, alarms: Alarms) -> None:
@@ -77,3 +83,14 @@ async def watch_library(library: RecordingLibrary, alarms: Alarms) -> None:
         except SoundError as error:
             log.error("the library was not looked after", problem=str(error))
         await asyncio.sleep(LOOK_S)
+
+
+async def sweep_library(library: RecordingLibrary) -> None:
+    """Delete, for ever, what crashes left of recordings on their way; never a sound."""
+    while True:
+        try:
+            if parts := await asyncio.to_thread(library.sweep):
+                log.info("parts of recordings swept", parts=parts)
+        except SoundError as error:
+            log.warning("parts of recordings not swept", problem=str(error))
+        await asyncio.sleep(SWEEP_S)
