@@ -5,7 +5,7 @@ columns.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
@@ -32,14 +32,26 @@ COLUMNS: Final[dict[Direction, tuple[str, ...]]] = {
 """The columns of a deck in the order in which `write_deck` writes them; a deck to be read may have any order."""
 
 
-def read_deck(stream: TextIO, zone: ZoneInfo) -> list[Rate]:
+Check = Callable[[Sequence[Rate], Sequence[int], Problems], None]
+"""Looks at all rates of a deck with their lines, and adds problems."""
+
+
+def read_deck(stream: TextIO, zone: ZoneInfo, check: Check | None = None) -> list[Rate]:
     """Read all rates of a deck, in its order. A date alone is the beginning of that day in `zone`.
+
+    `check` may refuse it for what else is known, such as other decks.
 
     Raises:
         BadCsv: anything is wrong anywhere. Within one deck the rates of a key must follow each other without an
             overlap and without a gap.
     """
-    return read_table(stream, partial(_layout, zone), _rate, _check)
+
+    def checked(rates: Sequence[Rate], lines: Sequence[int], problems: Problems) -> None:
+        _check(rates, lines, problems)
+        if check is not None:
+            check(rates, lines, problems)
+
+    return read_table(stream, partial(_layout, zone), _rate, checked)
 
 
 def write_deck(rates: Iterable[Rate], stream: TextIO, zone: ZoneInfo) -> None:

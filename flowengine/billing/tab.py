@@ -3,6 +3,9 @@
 Two kinds of legs cost: the caller's, from our answer on, and a leg to a number out in the world, from its answer on
 (product rules, section 1). Legs to the company's own telephones are free. A tab is told every step of a call, live or
 in a replay of its journal, and comes to the same.
+
+A call that is cut for want of credit ends, for its tab, at the instant the cut names, which is how far it is paid:
+what it takes to end its legs costs nobody anything.
 """
 
 from collections.abc import Iterable
@@ -44,6 +47,7 @@ class Tab:
         self._called: dict[str, str] = {}
         """Numbers out in the world by the leg that was dialled."""
         self._now: Instant = 0
+        self._is_cut = False
 
     def step(self, event: Event, said: Iterable[Command]) -> list[BilledLeg]:
         """Take one step of the call; gives the legs that were answered or ended in it.
@@ -64,16 +68,18 @@ class Tab:
                 return self._end([id])
             case CallKilled(reason="switch_lost"):
                 return self._end(list(self.legs))
+            case CallKilled(reason="no_credit", at=paid_until):
+                self._is_cut = True
+                return self._end(list(self.legs), paid_until)
             case _:
                 return []
 
-    def close(self, at: Instant) -> list[BilledLeg]:
-        """The call is over: end what was never told to end. Gives those legs."""
-        self._now = max(self._now, at)
+    def close(self) -> list[BilledLeg]:
+        """The call is over: end what was never told to end, at the last event. Gives those legs."""
         return self._end(list(self.legs))
 
     def _answered(self, id: str) -> list[BilledLeg]:
-        if id in self.legs:
+        if id in self.legs or self._is_cut:
             return []
         if id == CALLER:
             leg = BilledLeg(id=id, direction="inbound", number=self.number, answered_at=self._now)
@@ -84,10 +90,10 @@ class Tab:
         self.legs[id] = leg
         return [leg]
 
-    def _end(self, ids: list[str]) -> list[BilledLeg]:
+    def _end(self, ids: list[str], at: Instant | None = None) -> list[BilledLeg]:
         ended = [leg for id in ids if (leg := self.legs.get(id)) is not None and leg.ended_at is None]
         for leg in ended:
-            leg.ended_at = self._now
+            leg.ended_at = max(leg.answered_at, self._now if at is None else at)
         return ended
 
 

@@ -85,8 +85,23 @@ def test_a_lost_switch_ends_everything_at_the_last_proof_of_life() -> None:
 def test_an_operators_kick_ends_a_leg_when_the_leg_ends() -> None:
     of = tab((LegAnswered(T0 + S, CALLER), ()), (CallKilled(T0 + 3 * S, "operator"), ()))
     assert of.legs[CALLER].ended_at is None
-    of.close(T0 + 4 * S)
-    assert of.legs[CALLER].ended_at == T0 + 4 * S
+    of.step(DigitPressed(T0 + 4 * S, CALLER, "1"), ())
+    of.close()
+    assert of.legs[CALLER].ended_at == T0 + 4 * S, "the last that was heard of the call"
+
+
+def test_a_call_cut_for_want_of_credit_ends_at_the_instant_it_is_paid_to() -> None:
+    of = tab(
+        (LegAnswered(T0 + S, CALLER), (dial("leg-2"), dial("leg-3"))),
+        (LegAnswered(T0 + 61 * S + 7, "leg-2"), ()),
+        (CallKilled(T0 + 61 * S, "no_credit"), ()),
+        (LegAnswered(T0 + 61 * S + 8, "leg-3"), ()),
+        (LegHungUp(T0 + 62 * S, CALLER, 16), ()),
+    )
+    assert {id: leg.ended_at for id, leg in of.legs.items()} == {
+        CALLER: T0 + 61 * S,
+        "leg-2": T0 + 61 * S + 7,
+    }
 
 
 def test_time_does_not_run_backwards() -> None:
@@ -115,7 +130,7 @@ def test_whatever_happens_a_leg_ends_after_it_began_and_telling_it_again_changes
         (event, tuple(dial(leg) for leg in DIALS) if not at else ()) for at, event in enumerate(happened)
     ]
     once = tab(*steps)
-    once.close(T0 + 400 * S)
+    once.close()
     for leg in once.legs.values():
         assert leg.ended_at is not None
         assert leg.answered_at <= leg.ended_at
