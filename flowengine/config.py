@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     number_fees_file: Path | None = Field(
         None, description="Monthly fees of numbers by country and type (CSV)."
     )
+    billing: Literal["off", "prepaid"] = Field(
+        "off", description="prepaid: calls are charged from credits while they run, and refused without."
+    )
     http_host: str = Field("127.0.0.1", min_length=1)
     http_port: int = Field(8080, ge=0, le=65535, description="Health and status; 0 takes a free port.")
     drain_s: float = Field(30.0, ge=0, le=3600, description="How long SIGTERM waits for running calls.")

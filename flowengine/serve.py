@@ -27,6 +27,7 @@ from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
+from flowengine.metering.opened import metering
 from flowengine.prompting import Prompting
 from flowengine.recorded import Recorded, recorded_by
 from flowengine.routing.desk import Outlets
@@ -105,6 +106,12 @@ async def opened(
         if database.is_sqlite:  # on PostgreSQL they may be another engine's
             await close_left_over(database, journal, desk, clock)
         recorded = await stack.enter_async_context(recorded_by(engine, settings, database, alarms))
+        meter = None
+        if settings.billing == "prepaid":
+            meter = await stack.enter_async_context(
+                metering(database, settings.ari_app, clock, engine.happened, alarms)
+            )
+            engine.meter = meter
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await prompting.renew(catalog, progress)
         engine.catalog = catalog
@@ -139,6 +146,8 @@ async def opened(
                 await prompting.renew(catalog)
             except Exception:
                 log.exception("prompts not made, the catalogue is taken over without them")
+            if meter is not None:
+                await meter.renew()
             engine.catalog = catalog
             picture.renewed(catalog)
             desk.renew(catalog, clock.now())
