@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flowengine.cli.bar import Bar
 from flowengine.cli.flows import AsJson
 from flowengine.cli.screen import MISSING, PROBLEMS, fail, say, say_json
 
@@ -155,29 +156,5 @@ def device(
         say("Write it down: it is not shown again, and the old one is void.")
 
 
-class _Bar:
-    """A bar of rendered sounds, on terminals only."""
-
-    def __init__(self) -> None:
-        import sys
-
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._shown = sys.stderr.isatty()
-        self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._task = None if not self._shown else self._progress.add_task("sounds", total=None)
-
-    def __call__(self, done: int, total: int) -> None:
-        """So many of so many."""
-        if self._task is None:
-            return
-        if done == 1:
-            self._progress.start()
-        self._progress.update(self._task, completed=done, total=total)
-        if done == total:
-            self._progress.stop()
-
-
-def _progress(as_json: bool) -> _Bar | None:
-    return None if as_json else _Bar()
+def _progress(as_json: bool) -> Bar | None:
+    return None if as_json else Bar("sounds")

@@ -9,10 +9,12 @@ import sys
 
 import typer
 
-from flowengine.cli import accounts, calls, flows, live, service, sound
+from flowengine.cli import accounts, audio, calls, flows, live, recordings, service, sound, storage, voicemail
+from flowengine.cli.sections import Sections
 
 app = typer.Typer(
     name="flowengine",
+    cls=Sections,
     help="Answers calls the way you drew it. Exit codes: 0 fine, 1 problems found, 2 unreadable input, "
     "3 something missing on this machine.",
     no_args_is_help=True,
@@ -24,6 +26,10 @@ flows.add_to(app)
 calls.add_to(app)
 sound.add_to(app)
 accounts.add_to(app)
+audio.add_to(app)
+recordings.add_to(app)
+voicemail.add_to(app)
+storage.add_to(app)
 service.add_to(app)
 live.add_to(app)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowengine.cli import sound
+from flowengine.cli import player as players
 from tests.cli.terminal import run
 
 
@@ -203,7 +203,7 @@ def test_a_machine_without_a_loudspeaker_is_told(
 
 
 def test_a_player_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "AT_START_S", 0.5)
+    monkeypatch.setattr(players, "AT_START_S", 0.5)
     player(tmp_path, monkeypatch, "time.sleep(60)")
     ran = run("say", "Hello", "--play", "-o", tmp_path / "said.wav")
     assert ran.code == 3
@@ -211,7 +211,7 @@ def test_a_player_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest
 
 
 def test_without_a_player_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "PLAYERS", (("no-such-player",),))
+    monkeypatch.setattr(players, "PLAYERS", (("no-such-player",),))
     ran = run("say", "Hello", "--play", "-o", tmp_path / "said.wav")
     assert ran.code == 3
     assert "there is no player here (no-such-player): install ffmpeg" in ran.err
