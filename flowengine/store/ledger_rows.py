@@ -3,20 +3,19 @@
 All of them are used by `ledger.perform` within one transaction, in the order in which they stand here.
 """
 
-from collections.abc import Iterable
-from typing import Final, TypeVar
+import json
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Dialect, Select, Table, bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from flowengine.store.books import Balance, Books, Entry, Held, HoldKey, Place
 from flowengine.store.ids import new_id
+from flowengine.store.keyed import by_keys, find
 from flowengine.store.tables import Hold, LedgerAccount, Transfer
-
-CHUNK: Final = 400
-"""How many keys a statement names; a database takes some thousands of variables in one."""
-
-T = TypeVar("T")
 
 BALANCE: Final = tuple(
     getattr(LedgerAccount, name)
@@ -54,39 +53,43 @@ _END_HOLD = delete(_HOLDS).where(*_THIS_HOLD)
 
 async def lock_balances(session: AsyncSession, places: Iterable[Place]) -> dict[Place, Balance]:
     """Lock balances until the transaction ends, in one order for everybody, and read them."""
-    found: dict[Place, Balance] = {}
-    for chunk in _chunks(sorted(set(places))):
-        rows = await session.execute(
-            select(*BALANCE)
-            .where(tuple_(LedgerAccount.account_id, LedgerAccount.name).in_(chunk))
-            .order_by(LedgerAccount.account_id, LedgerAccount.name)
-            .with_for_update(key_share=True)
-        )
-        found |= {(row[0], row[1]): Balance(*row[2:]) for row in rows}
-    return found
+    rows = await find(session, _locking(session.get_bind().dialect.name), sorted(set(places)))
+    return {(row[0], row[1]): Balance(*row[2:]) for row in rows}
 
 
-async def read_entries(session: AsyncSession, keys: Iterable[Place]) -> dict[Place, Entry]:
+async def read_entries(session: AsyncSession, keys: Collection[Place]) -> dict[Place, Entry]:
     """The entries that stand under these keys."""
-    found: dict[Place, Entry] = {}
-    columns = [getattr(Transfer, name) for name in _ENTRY]
-    for chunk in _chunks(keys):
-        where = tuple_(Transfer.account_id, Transfer.key).in_(chunk)
-        found |= {
-            (row[0], row[1]): Entry(*row) for row in await session.execute(select(*columns).where(where))
-        }
-    return found
+    if not keys:
+        return {}
+    rows = await find(session, _entries(session.get_bind().dialect.name), list(keys))
+    return {(row[0], row[1]): Entry(*row) for row in rows}
 
 
-async def read_holds(session: AsyncSession, keys: Iterable[HoldKey]) -> dict[HoldKey, Held]:
+async def read_holds(session: AsyncSession, keys: Collection[HoldKey]) -> dict[HoldKey, Held]:
     """What is held under these keys."""
-    found: dict[HoldKey, Held] = {}
+    if not keys:
+        return {}
+    rows = await find(session, _held(session.get_bind().dialect.name), list(keys))
+    return {(row[0], row[1], row[2]): Held(*row[3:]) for row in rows}
+
+
+@cache
+def _locking(dialect: str) -> Select[*tuple[Any, ...]]:
+    rows = by_keys(dialect, BALANCE, (LedgerAccount.account_id, LedgerAccount.name))
+    ordered = rows.order_by(LedgerAccount.account_id, LedgerAccount.name)
+    return ordered.with_for_update(key_share=True, of=LedgerAccount)
+
+
+@cache
+def _entries(dialect: str) -> Select[*tuple[Any, ...]]:
+    columns = [getattr(Transfer, name) for name in _ENTRY]
+    return by_keys(dialect, columns, (Transfer.account_id, Transfer.key))
+
+
+@cache
+def _held(dialect: str) -> Select[*tuple[Any, ...]]:
     columns = [getattr(Hold, name) for name in _HOLD]
-    for chunk in _chunks(keys):
-        where = tuple_(Hold.account_id, Hold.name, Hold.key).in_(chunk)
-        rows = await session.execute(select(*columns).where(where))
-        found |= {(row[0], row[1], row[2]): Held(*row[3:]) for row in rows}
-    return found
+    return by_keys(dialect, columns, (Hold.account_id, Hold.name, Hold.key))
 
 
 async def write_changes(session: AsyncSession, known: Books, stored: frozenset[HoldKey]) -> None:
@@ -97,18 +100,19 @@ async def write_changes(session: AsyncSession, known: Books, stored: frozenset[H
     if gone := [key for key in changed if key in stored and key not in holds]:
         await connection.execute(_END_HOLD, [{"a": a, "n": n, "k": k} for a, n, k in gone])
     if grown := [key for key in changed if key in stored and key in holds]:
-        rows = [{"a": a, "n": n, "k": k, "amount": holds[a, n, k].amount} for a, n, k in grown]
-        await connection.execute(_SET_HOLD, rows)
+        await connection.execute(
+            _SET_HOLD, [{"a": a, "n": n, "k": k, "amount": holds[a, n, k].amount} for a, n, k in grown]
+        )
     if made := [key for key in changed if key not in stored and key in holds]:
         await connection.execute(
             insert(Hold), [dict(zip(_HOLD, (*key, *holds[key]), strict=True)) for key in made]
         )
     if known.new:
-        plain = (entry._replace(details=dict(entry.details)) for entry in known.new)
-        await connection.execute(
-            insert(Transfer),
-            [{"id": new_id("trf"), **dict(zip(_ENTRY, each, strict=True))} for each in plain],
-        )
+        rows = [
+            (new_id("trf"), *entry[:-1], json.dumps(dict(entry.details), ensure_ascii=False))
+            for entry in known.new
+        ]
+        await connection.exec_driver_sql(_inserting(connection.dialect), rows)
     if known.touched:
         found = [(place, known.balances[place]) for place in sorted(known.touched)]
         await connection.execute(
@@ -116,6 +120,10 @@ async def write_changes(session: AsyncSession, known: Books, stored: frozenset[H
         )
 
 
-def _chunks(keys: Iterable[T]) -> list[list[T]]:
-    every = list(keys)
-    return [every[start : start + CHUNK] for start in range(0, len(every), CHUNK)]
+@cache
+def _inserting(dialect: Dialect) -> str:
+    """The insertion of transfers as the driver takes it: most of a batch is this, and values need no second look."""
+    compiled = insert(Transfer).compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup == ["id", *_ENTRY], "rows are in the order of the columns"
+    return str(compiled)

@@ -1,6 +1,7 @@
 """The ledger: what one operation does, and what it refuses, on both databases."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from flowengine.store import ledger
 from flowengine.store.books import LARGEST, Capture, Entry, Hold, Posted, Release
 from flowengine.store.database import Database
 from flowengine.store.errors import KeyReused, NotEnough, NotStored
+from flowengine.store.ledger_rows import _entries, _held, _locking
 from tests.store.seed import NOON, seed
 
 WORLD, CREDIT, SPENT = "world", "credit", "spent"
@@ -165,6 +167,22 @@ async def test_an_operation_that_makes_no_sense_is_refused(database: Database, a
         async with database.writing() as session:
             await ledger.transfer(session, account, "k", "minute", CREDIT, "nowhere", 1, NOON)
     assert await _figures(database, account) == (1_000, 0)
+
+
+async def test_rows_are_found_by_index_however_large_the_ledger_is(database: Database, account: str) -> None:
+    keys = json.dumps([[account, f"minute:{n}", "x"] for n in range(3)])
+    async with database.writing() as session:
+        entries = [Entry(account, f"minute:{n}", "minute", CREDIT, SPENT, 1, NOON) for n in range(500)]
+        await ledger.perform(session, entries)
+        if not database.is_sqlite:
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement in (_locking, _entries, _held):
+            compiled = statement(session.get_bind().dialect.name).compile(dialect=session.get_bind().dialect)
+            explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+            connection = await session.connection()
+            plan = str((await connection.exec_driver_sql(explain + str(compiled), (keys,))).all())
+            assert "SCAN wanted" in plan or "Function Scan on jsonb_array_elements wanted" in plan
+            assert "SEARCH ledger_" in plan or "Index Scan using" in plan, plan
 
 
 async def test_a_balance_is_opened_once(database: Database, account: str) -> None:
