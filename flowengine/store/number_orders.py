@@ -119,16 +119,23 @@ async def complete_order(session: AsyncSession, order: Order, by: str, fees: Num
     return True
 
 
-async def abandon_order(session: AsyncSession, order: Order, *, is_gone: bool, at: Instant) -> None:
-    """Nothing was bought: give back what was held. `is_gone`: the carrier has the number no more."""
+async def abandon_order(
+    session: AsyncSession, order: Order, at: Instant, *, has_it: Literal["carrier", "nobody", "us"]
+) -> None:
+    """Nothing was bought: give back what was held. `has_it` says who has the number.
+
+    The carrier: it is offered again. Nobody: the carrier does not have it any more. Us: the carrier has handed it over
+    and must have it back first (`open_releases`).
+    """
     await open_till(session, order.account)
     of = await _subscription(session, order.id)
     if of.paid_months or of.ended_at is not None:
         return
     await ledger.release(session, order.account, CREDITS, _hold(of.id))
     await subscriptions.end(session, of, at)
-    await offered.put_back(session, order.account, of.subject)
-    if is_gone:
+    if has_it != "us":
+        await offered.put_back(session, order.account, of.subject)
+    if has_it == "nobody":
         await offered.withdraw(session, of.subject)
 
 
