@@ -27,9 +27,11 @@ from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
+from flowengine.metering.meter import CallMeter
 from flowengine.metering.opened import metering
 from flowengine.prompting import Prompting
 from flowengine.recorded import Recorded, recorded_by
+from flowengine.routing.agents import Agent, Wish
 from flowengine.routing.desk import Outlets
 from flowengine.routing.directory import Catalog
 from flowengine.runtime import Engine, Watch, several
@@ -89,76 +91,127 @@ async def opened(
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database, exclusive=True))
-        await _prepare(database)
-        journal = await stack.enter_async_context(DatabaseJournal(database))
-        clock = SystemClock()
-        engine = Engine(
-            journal=journal, clock=clock, new_call_id=lambda: new_id("cal"), country=settings.country
+        opening = _Opening(settings, stack)
+        await opening.engine_of_its_own(watch)
+        await opening.what_calls_need(heard, progress)
+        await opening.what_calls_leave()
+        await opening.switch_on(ari)
+        yield await opening.at_work()
+
+
+class _Opening:
+    """The parts of an engine, opened one after another; what is opened first is closed last."""
+
+    def __init__(self, settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+        self.settings = settings
+        self.stack = stack
+        self.clock = SystemClock()
+        self.alarms = Alarms()
+        self.meter: CallMeter | None = None
+        self.renewed: Callable[[], None] = lambda: None
+        """Told of each new catalogue: whoever keeps the SIP accounts."""
+
+    async def engine_of_its_own(self, watch: Watch | None) -> None:
+        """The database, the journal, and an engine that has nobody to talk to yet."""
+        settings, enter = self.settings, self.stack.enter_async_context
+        self.database = await enter(open_database(settings.database, exclusive=True))
+        await _prepare(self.database)
+        self.journal = await enter(DatabaseJournal(self.database))
+        self.engine = Engine(
+            journal=self.journal,
+            clock=self.clock,
+            new_call_id=lambda: new_id("cal"),
+            country=settings.country,
         )
-        alarms = Alarms()
-        picture = picture_of(engine, watch)
-        prompting = Prompting(settings, engine.running_flows, heard)
-        news = catalogs.watch(database)
-        catalog = await anext(news)
-        desk = await stack.enter_async_context(desk_of(database, engine, catalog, picture, settings.ari_app))
-        engine.desk = desk
-        if database.is_sqlite:  # on PostgreSQL they may be another engine's
-            await close_left_over(database, journal, desk, clock)
-        recorded = await stack.enter_async_context(recorded_by(engine, settings, database, alarms))
-        meter = None
-        if settings.billing == "prepaid":
-            meter = await stack.enter_async_context(
-                metering(database, settings.ari_app, clock, engine.happened, alarms)
-            )
-            engine.meter = meter
+        self.picture = picture_of(self.engine, watch)
+
+    async def what_calls_need(self, heard: dict[str, str] | None, progress: Progress | None) -> None:
+        """The catalogue, the desk and the sounds."""
+        settings, engine, clock = self.settings, self.engine, self.clock
+        self.prompting = Prompting(settings, engine.running_flows, heard)
+        self.news = catalogs.watch(self.database)
+        catalog = await anext(self.news)
+        desk = await self.stack.enter_async_context(
+            desk_of(self.database, engine, catalog, self.picture, settings.ari_app)
+        )
+        self.desk = engine.desk = desk
+        if self.database.is_sqlite:  # on PostgreSQL they may be another engine's
+            await close_left_over(self.database, self.journal, desk, clock)
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
-        await prompting.renew(catalog, progress)
+        await self.prompting.renew(catalog, progress)
         engine.catalog = catalog
-        switch = AriSwitch(ari, engine, lambda call, sound: _media(engine, prompting, call, sound), clock)
-        engine.switch = switch
-        renewed: Callable[[], None] = lambda: None  # noqa: E731
+
+    async def what_calls_leave(self) -> None:
+        """Recordings and, where calls are paid for, charges."""
+        settings, engine, enter = self.settings, self.engine, self.stack.enter_async_context
+        self.recorded = await enter(recorded_by(engine, settings, self.database, self.alarms))
+        if settings.billing == "prepaid":
+            metered = metering(self.database, settings.ari_app, self.clock, engine.happened, self.alarms)
+            engine.meter = self.meter = await enter(metered)
+
+    async def switch_on(self, ari: AriSettings) -> None:
+        """The switch, health and the live picture; from here on calls come in."""
+        settings, engine, enter = self.settings, self.engine, self.stack.enter_async_context
+        self.switch = engine.switch = AriSwitch(ari, engine, self._media, self.clock)
         if settings.switch == "asterisk":
             line = LineSettings(
                 media_address=settings.sip_media_address, check_every_s=settings.sip_check_every_s
             )
-            renewed = await stack.enter_async_context(sip_accounts.keeping(database, switch, line))
+            self.renewed = await enter(sip_accounts.keeping(self.database, self.switch, line))
         token = new_token()
-        live = LiveRoutes(
-            picture, lambda account, user, wish: desk.wish(account, user, wish, clock.now()), token
+        routes = (
+            LiveRoutes(self.picture, self._wish, token),
+            SoundRoutes(self.prompting.prompts.directory),
         )
-        sounds = SoundRoutes(prompting.prompts.directory)
-        address = await stack.enter_async_context(
-            serve_health(settings, engine, switch, alarms, live, sounds)
-        )
-        stack.enter_context(remember_engine(settings, address, token))
-        await stack.enter_async_context(switch)
-        stack.push_async_callback(_drain, engine, settings.drain_s)
+        self.address = await enter(serve_health(settings, engine, self.switch, self.alarms, *routes))
+        self.stack.enter_context(remember_engine(settings, self.address, token))
+        await enter(self.switch)
+        self.stack.push_async_callback(_drain, engine, settings.drain_s)
+        client = self.switch.client
         with contextlib.suppress(AriError):
-            await switch.client.wait_ready(FIRST_CONNECT_S)
-        if not switch.client.ready:
-            log.warning("switch not ready yet, still trying", problem=switch.client.problem)
-        if waiting := await recorded.intake.resume():
+            await client.wait_ready(FIRST_CONNECT_S)
+        if not client.ready:
+            log.warning("switch not ready yet, still trying", problem=client.problem)
+
+    async def at_work(self) -> Installation:
+        """What goes on beside calls; the engine is open."""
+        if waiting := await self.recorded.intake.resume():
             log.info("recordings of an earlier engine fetched", recordings=waiting)
-
-        async def renew(catalog: Catalog) -> None:
-            try:
-                await prompting.renew(catalog)
-            except Exception:
-                log.exception("prompts not made, the catalogue is taken over without them")
-            if meter is not None:
-                await meter.renew()
-            engine.catalog = catalog
-            picture.renewed(catalog)
-            desk.renew(catalog, clock.now())
-            renewed()
-
-        await stack.enter_async_context(
-            _background(catalogue=_follow(news, renew), sounds=prompting.sweep_hourly())
+        following = _follow(self.news, self._renew)
+        await self.stack.enter_async_context(
+            _background(catalogue=following, sounds=self.prompting.sweep_hourly())
         )
-        yield Installation(
-            settings, database, engine, switch, desk, prompting.prompts, recorded, alarms, picture, address
+        return Installation(
+            self.settings,
+            self.database,
+            self.engine,
+            self.switch,
+            self.desk,
+            self.prompting.prompts,
+            self.recorded,
+            self.alarms,
+            self.picture,
+            self.address,
         )
+
+    async def _renew(self, catalog: Catalog) -> None:
+        try:
+            await self.prompting.renew(catalog)
+        except Exception:
+            log.exception("prompts not made, the catalogue is taken over without them")
+        if self.meter is not None:
+            await self.meter.renew()
+        self.engine.catalog = catalog
+        self.picture.renewed(catalog)
+        self.desk.renew(catalog, self.clock.now())
+        self.renewed()
+
+    def _wish(self, account: str, user: str, wish: Wish) -> Agent:
+        return self.desk.wish(account, user, wish, self.clock.now())
+
+    def _media(self, call: str, sound: str) -> str | None:
+        published = self.engine.published(call)
+        return None if published is None else self.prompting.media(published.account, sound)
 
 
 def picture_of(engine: Engine, watch: Watch | None = None) -> LivePicture:
@@ -223,11 +276,6 @@ async def _prepare(database: Database) -> None:
         await upgrade(database)
     async with database.reading() as session:
         await check_schema(session)
-
-
-def _media(engine: Engine, prompting: Prompting, call: str, sound: str) -> str | None:
-    published = engine.published(call)
-    return None if published is None else prompting.media(published.account, sound)
 
 
 async def _follow(news: AsyncIterator[Catalog], renew: Callable[[Catalog], Awaitable[None]]) -> None:
