@@ -94,7 +94,10 @@ class Meter(Protocol):
         ...
 
     def step(self, account: str, call: str, event: Event, said: Sequence[Command]) -> None:
-        """Take note of a step of a call, after it is journaled and before it is done. Returns at once."""
+        """Take note of a step of a call, after it is journaled and before it is done. Returns at once.
+
+        A call of an earlier life of the engine is told whole, from its CallArrived on, and was never admitted here.
+        """
 
     def over(self, account: str, call: str, at: Instant) -> None:
         """Nothing is left of a call: settle what it owes, and give back what is promised to it."""
@@ -117,8 +120,13 @@ class Unmetered:
 class Journal(Protocol):
     """The durable memory of calls. Every method returns when its rows are safe."""
 
-    async def open(self, call: str, account: str, flow: str, version: str, at: Instant) -> None:
-        """Begin the journal of a call, pinned to a version (sha256) of a flow."""
+    async def open(
+        self, call: str, account: str, flow: str, version: str, at: Instant, channel: str = ""
+    ) -> None:
+        """Begin the journal of a call, pinned to a version (sha256) of a flow.
+
+        `channel` is what the switch calls the caller's leg: with it a restarted engine finds the call again.
+        """
 
     async def append(self, call: str, seq: int, event: Event, digest: str) -> None:
         """Add one event and the digest of the commands it led to."""

@@ -91,7 +91,9 @@ class Journal:
         self.rows: dict[str, list[tuple[int, Event, str]]] = {}
         self.records: dict[str, CallRecord] = {}
 
-    async def open(self, call: str, account: str, flow: str, version: str, at: Instant) -> None:
+    async def open(
+        self, call: str, account: str, flow: str, version: str, at: Instant, channel: str = ""
+    ) -> None:
         await asyncio.sleep(self.slow_s)
         assert call not in self.opened
         self.opened[call] = (account, flow, version)

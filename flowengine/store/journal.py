@@ -29,6 +29,7 @@ from flowengine.store.journal_rows import (
     opening,
     read_entries,
     running_calls,
+    withdraw,
     write,
 )
 
@@ -49,12 +50,21 @@ class _Waiting(NamedTuple):
 
 
 class DatabaseJournal:
-    """The Journal port over the database. Use it as `async with DatabaseJournal(database) as journal`."""
+    """The Journal port over the database. Use it as `async with DatabaseJournal(database, owner) as journal`.
+
+    `owner` is the name of this engine: the same after a restart, and no other running engine's.
+    """
 
     def __init__(
-        self, database: Database, *, linger_s: float = LINGER_S, max_waiting: int = MAX_WAITING
+        self,
+        database: Database,
+        owner: str = "",
+        *,
+        linger_s: float = LINGER_S,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._database = database
+        self._owner = owner
         self._linger_s = linger_s
         self._room = asyncio.Semaphore(max_waiting)
         self._waiting: deque[_Waiting] = deque()
@@ -74,8 +84,10 @@ class DatabaseJournal:
     ) -> None:
         await self.drain()
 
-    async def open(self, call: str, account: str, flow: str, version: str, at: Instant) -> None:
-        """Begin the journal of a call, pinned to a version (sha256) of a flow.
+    async def open(
+        self, call: str, account: str, flow: str, version: str, at: Instant, channel: str = ""
+    ) -> None:
+        """Begin the journal of a call, pinned to a version (sha256) of a flow; `channel` is the caller's leg.
 
         Opening again in the same words is harmless, as is appending again.
 
@@ -85,7 +97,7 @@ class DatabaseJournal:
         """
         self._accounts[call] = account  # at once, so that the first event may share a commit with the opening
         try:
-            await self._put(opening(account, call, flow, version, at))
+            await self._put(opening(account, call, flow, version, at, channel, self._owner))
         except (JournalUnavailable, JournalConflict):
             self._accounts.pop(call, None)
             raise
@@ -99,10 +111,13 @@ class DatabaseJournal:
         await self._put(closing(self._account_of(call), call, record))
         self._accounts.pop(call, None)
 
-    async def open_calls(self) -> list[RunningCall]:
-        """Give the calls which are not closed, oldest first, and open them here, for an engine that resumes."""
+    async def open_calls(self, owner: str | None = None) -> list[RunningCall]:
+        """Give the calls which are not closed, oldest first, and open them here, for an engine that resumes.
+
+        All of them, or those of the engine `owner`.
+        """
         async with self._database.reading() as session:
-            calls = await running_calls(session)
+            calls = await running_calls(session, owner)
         self._accounts.update((call.id, call.account) for call in calls)
         return calls
 
@@ -115,6 +130,13 @@ class DatabaseJournal:
         account = self._account_of(call)
         async with self._database.reading() as session:
             return await read_entries(session, account, call)
+
+    async def withdraw(self, call: str) -> None:
+        """Forget a call that was opened and of which nothing was ever told; one that has events stays as it is."""
+        account = self._account_of(call)
+        async with self._database.writing() as session:
+            await withdraw(session, account, call)
+        self._accounts.pop(call, None)
 
     async def drain(self) -> None:
         """Write what waits, take nothing more, and stop. Twice is once."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from flowengine.call.events import CallArrived, Event, Instant
@@ -32,6 +32,8 @@ class RunningCall(msgspec.Struct, frozen=True):
     flow: str
     version: str
     opened_at: Instant
+    channel: str
+    """What the switch calls the caller's leg."""
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ _CLOSE = (
 )
 
 
-def opening(account: str, call: str, flow: str, version: str, at: Instant) -> Open:
+def opening(account: str, call: str, flow: str, version: str, at: Instant, channel: str, owner: str) -> Open:
     """Prepare the row of a call that begins."""
     row = {
         "id": call,
@@ -84,6 +86,8 @@ def opening(account: str, call: str, flow: str, version: str, at: Instant) -> Op
         "number": "",
         "caller": "",
         "arrived_at": at,
+        "channel": channel,
+        "owner": owner,
     }
     return Open(call, row)
 
@@ -191,14 +195,25 @@ async def read_entries(session: AsyncSession, account: str, call: str) -> list[E
     return [_entry(call, *row) for row in rows]
 
 
-async def running_calls(session: AsyncSession) -> list[RunningCall]:
-    """Give the calls of all accounts which are not closed, oldest first."""
+async def running_calls(session: AsyncSession, owner: str | None = None) -> list[RunningCall]:
+    """Give the calls of all accounts which are not closed, oldest first: all of them, or those of an engine."""
+    of_owner = [] if owner is None else [Call.owner == owner]
     rows = await session.execute(
-        select(Call.id, Call.account_id, Call.flow_id, Call.version, Call.arrived_at)
-        .where(Call.disposition.is_(None))
+        select(Call.id, Call.account_id, Call.flow_id, Call.version, Call.arrived_at, Call.channel)
+        .where(Call.disposition.is_(None), *of_owner)
         .order_by(Call.id)
     )
-    return [RunningCall(*row) for row in rows]
+    return [RunningCall(*row[:-1], row[-1] or "") for row in rows]
+
+
+async def withdraw(session: AsyncSession, account: str, call: str) -> None:
+    """Forget a call that was opened and never had an event; one that had is left as it is."""
+    events = select(JournalRow.call_id).where(JournalRow.account_id == account, JournalRow.call_id == call)
+    await session.execute(
+        delete(Call).where(
+            Call.account_id == account, Call.id == call, Call.disposition.is_(None), ~events.exists()
+        )
+    )
 
 
 def _entry(call: str, seq: int, event: bytes, digest: str) -> Entry:

@@ -49,7 +49,9 @@ class MemoryJournal:
         self.entries: dict[str, list[tuple[Event, str]]] = {}
         self.records: dict[str, CallRecord] = {}
 
-    async def open(self, call: str, account: str, flow: str, version: str, at: Instant) -> None:
+    async def open(
+        self, call: str, account: str, flow: str, version: str, at: Instant, channel: str = ""
+    ) -> None:
         self.entries[call] = []
 
     async def append(self, call: str, seq: int, event: Event, digest: str) -> None:

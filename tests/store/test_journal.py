@@ -276,3 +276,23 @@ async def test_every_acknowledged_row_survives_the_death_of_the_writer(url: str)
             for call, seq in await session.execute(select(tables.JournalRow.call_id, tables.JournalRow.seq))
         }
     assert acknowledged <= stored
+
+
+async def test_a_call_is_found_with_its_channel_by_the_engine_it_belongs_to(database: Database) -> None:
+    of = await seed(database)
+    async with DatabaseJournal(database, "one") as one, DatabaseJournal(database, "two") as two:
+        await one.open("cal_1", of.account, of.flow, of.version, NOON, "1790000000.1")
+        await two.open("cal_2", of.account, of.flow, of.version, NOON, "1790000000.2")
+        found = [[(call.id, call.channel) for call in await one.open_calls(who)] for who in ("one", "two")]
+        assert found == [[("cal_1", "1790000000.1")], [("cal_2", "1790000000.2")]]
+        assert len(await one.open_calls()) == 2
+
+
+async def test_a_call_of_which_nothing_was_told_can_be_forgotten_and_no_other(database: Database) -> None:
+    of = await seed(database)
+    async with DatabaseJournal(database) as journal:
+        await journal.open("cal_1", of.account, of.flow, of.version, NOON)
+        await _open(journal, of, "cal_2")
+        await journal.withdraw("cal_1")
+        await journal.withdraw("cal_2")
+        assert [call.id for call in await journal.open_calls()] == ["cal_2"]

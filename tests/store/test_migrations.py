@@ -118,6 +118,7 @@ def test_the_migrations_are_inside_the_package() -> None:
         "0003_keep_the_sip_accounts_of_devices.py",
         "0004_keep_sounds_rooms_and_a_ledger.py",
         "0005_sell_numbers_plans_and_credits.py",
+        "0006_keep_the_channel_and_owner_of_calls.py",
     ]
 
 

@@ -47,6 +47,10 @@ class Call(Base):
     end_reason: Mapped[str | None] = mapped_column(String(40))
     record: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """The whole call record, as `flowengine.call.record` has it."""
+    channel: Mapped[str | None] = mapped_column(String(200))
+    """What the switch calls the caller's leg, by which a restarted engine finds it again."""
+    owner: Mapped[str | None] = mapped_column(String(40))
+    """The engine that runs it."""
 
 
 class JournalRow(Base):
