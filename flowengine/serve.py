@@ -160,7 +160,7 @@ class _Opening:
             self.renewed = await enter(sip_accounts.keeping(self.database, self.switch, line))
         token = new_token()
         routes = (
-            LiveRoutes(self.picture, self._wish, token),
+            LiveRoutes(self.picture, self._wish, engine, self.alarms, token),
             SoundRoutes(self.prompting.prompts.directory),
         )
         self.address = await enter(serve_health(settings, engine, self.switch, self.alarms, *routes))

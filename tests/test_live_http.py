@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import unquote
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
+from yarl import URL
 
 from flowengine.alarms import Alarms
 from flowengine.ari.switch import AriSwitch
@@ -24,7 +26,16 @@ from flowengine.config import Settings
 from flowengine.health import serve_health
 from flowengine.live import client, http
 from flowengine.live.changes import HELD
-from flowengine.live.client import NoEngine, Refused, look, read_note, remember_engine, tell_agent
+from flowengine.live.client import (
+    NoEngine,
+    Refused,
+    hang_up,
+    look,
+    read_note,
+    remember_engine,
+    tell_agent,
+    tell_recording,
+)
 from flowengine.live.http import LiveRoutes, _is_here
 from flowengine.live.picture import LivePicture
 from flowengine.live.views import CallView
@@ -46,6 +57,9 @@ class Served:
     picture: LivePicture
     desk: MemoryDesk
     settings: Settings
+    told: list[tuple[str, str]]
+    """What calls were told; only `cal_1` runs."""
+    alarms: Alarms
 
     async def ask(self, path: str, method: str = "GET", **how: Any) -> tuple[int, Any]:
         how.setdefault("headers", HEADERS)
@@ -69,6 +83,24 @@ class Served:
         self.picture._tell(call)
 
 
+class ToldCalls:
+    """The Calls of an engine in which `cal_1` runs."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def pause_recording(self, call: str, *, paused: bool) -> bool:
+        return self._tell(call, "pause" if paused else "resume")
+
+    def kill(self, call: str) -> bool:
+        return self._tell(call, "hang_up")
+
+    def _tell(self, call: str, what: str) -> bool:
+        if call == "cal_1":
+            self.told.append((call, what))
+        return call == "cal_1"
+
+
 def settings_of(folder: Path, **given: Any) -> Settings:
     return Settings.model_validate({"data_dir": folder, "http_port": 0, **given})
 
@@ -88,10 +120,11 @@ async def serving(folder: Path, **given: Any) -> AsyncIterator[Served]:
         return desk.wish(account, user, wish, 7 * SECOND)
 
     switch = cast(AriSwitch, SimpleNamespace(client=SimpleNamespace(ready=True, problem=None)))
-    routes = LiveRoutes(picture, wishing, TOKEN)
-    async with serve_health(settings, engine, switch, Alarms(), routes) as address:
+    calls, alarms = ToldCalls(), Alarms()
+    routes = LiveRoutes(picture, wishing, calls, alarms, TOKEN)
+    async with serve_health(settings, engine, switch, alarms, routes) as address:
         with remember_engine(settings, address, TOKEN):
-            yield Served(address, picture, desk, settings)
+            yield Served(address, picture, desk, settings, calls.told, alarms)
 
 
 @pytest.fixture
@@ -116,7 +149,14 @@ async def here(tmp_path: Path) -> AsyncIterator[Served]:
     ],
 )
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/live"), ("GET", "/live/events"), ("POST", "/live/agents/acc_1/hanako")]
+    ("method", "path"),
+    [
+        ("GET", "/live"),
+        ("GET", "/live/events"),
+        ("POST", "/live/agents/acc_1/hanako"),
+        ("POST", "/live/calls/cal_1/recording"),
+        ("DELETE", "/live/calls/cal_1"),
+    ],
 )
 async def test_without_the_token_nothing_is_told_or_done(
     here: Served, headers: dict[str, str], method: str, path: str
@@ -124,6 +164,7 @@ async def test_without_the_token_nothing_is_told_or_done(
     status, body = await here.ask(path, method, headers=headers, json={"wish": "leave"})
     assert (status, body["code"]) == (401, "token_needed")
     assert here.desk.agent("acc_1", "hanako").state == "available"
+    assert here.told == []
 
 
 async def test_the_token_is_asked_for_as_http_says(here: Served) -> None:
@@ -145,7 +186,7 @@ def test_only_this_machine_is_here(remote: str | None, is_here: bool) -> None:
 
 
 async def test_another_machine_is_refused_even_with_the_token(here: Served) -> None:
-    routes = LiveRoutes(here.picture, lambda *_: Agent(), TOKEN)
+    routes = LiveRoutes(here.picture, lambda *_: Agent(), ToldCalls(), Alarms(), TOKEN)
     request = make_mocked_request("GET", "/live", headers=HEADERS).clone(remote="192.0.2.1")
     answer = await routes._guarded(routes._snapshot)(request)
     assert answer.status == 403
@@ -158,7 +199,8 @@ async def test_everything_now_with_numbers_masked(here: Served) -> None:
     here.shows(CALL)
     status, body = await here.ask("/live")
     assert status == 200
-    assert list(body) == ["at", "seq", "started_at", "calls", "agents", "lines", "totals"]
+    assert list(body) == ["at", "seq", "started_at", "calls", "agents", "lines", "totals", "alarms"]
+    assert body["alarms"] == {}
     [call] = body["calls"]
     assert (call["number"], call["caller"]) == ("+81********00", "+81********23")
     assert [agent["user"] for agent in body["agents"]] == ["a/b ü", "hanako"]
@@ -223,6 +265,68 @@ async def test_an_unknown_agent_is_named(here: Served, where: str) -> None:
     status, answer = await here.ask(f"/live/agents/{where}", "POST", json={"wish": "work"})
     assert (status, answer["code"]) == (404, "unknown_agent")
     assert where.partition("/")[0] in answer["title"]
+
+
+# Calls by hand
+
+
+async def test_a_recording_is_paused_and_resumed_and_a_call_ended(here: Served) -> None:
+    asked: list[tuple[str, str, dict[str, Any], str]] = [
+        ("POST", "/recording", {"json": {"paused": True}}, "pause"),
+        ("POST", "/recording", {"json": {"paused": False}}, "resume"),
+        ("DELETE", "", {}, "hang_up"),
+    ]
+    for method, path, how, told in asked:
+        with capture_logs() as logs:
+            status, body = await here.ask(f"/live/calls/cal_1{path}", method, **how)
+        assert (status, body) == (200, {"call": "cal_1", "told": told})
+        assert here.told[-1] == ("cal_1", told)
+        assert [log["call"] for log in logs] == ["cal_1"]
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{}", '{"paused": "yes"}', '{"paused": 1}', '{"paused": true, "x": 1}', "[]"]
+)
+async def test_what_is_no_pause_is_answered_with_those_there_are(here: Served, body: str) -> None:
+    status, answer = await here.ask("/live/calls/cal_1/recording", "POST", data=body)
+    assert (status, answer["code"]) == (400, "no_pause")
+    assert '{"paused": true}' in answer["title"]
+    assert here.told == []
+
+
+@pytest.mark.parametrize("call", ["cal_2", "a%2Fb", "%20"])
+async def test_a_call_that_does_not_run_is_named(here: Served, call: str) -> None:
+    for method, path in (("POST", "/recording"), ("DELETE", "")):
+        where = URL(f"{here.address}/live/calls/{call}{path}", encoded=True)
+        async with (
+            aiohttp.ClientSession(headers=HEADERS) as session,
+            session.request(method, where, json={"paused": True}) as response,
+        ):
+            answer = await response.json(content_type=None)
+        assert (response.status, answer["code"]) == (404, "unknown_call")
+        assert unquote(call) in answer["title"]
+    assert here.told == []
+
+
+async def test_the_client_tells_calls(here: Served) -> None:
+    await tell_recording(here.settings, "cal_1", paused=True)
+    await hang_up(here.settings, "cal_1")
+    assert here.told == [("cal_1", "pause"), ("cal_1", "hang_up")]
+    with pytest.raises(Refused, match="no call cal_9 is running here"):
+        await hang_up(here.settings, "cal_9")
+
+
+# Alarms
+
+
+async def test_alarms_are_shown_as_long_as_they_stand(here: Served) -> None:
+    here.alarms.raise_("recordings_library", "/srv/recordings: gone; mount it")
+    assert (await here.ask("/live"))[1]["alarms"] == {"recordings_library": "/srv/recordings: gone; mount it"}
+    assert (await look(here.settings)).alarms["recordings_library"].startswith("/srv/recordings")
+    async with here.following() as socket:
+        assert "recordings_library" in (await socket.receive_json(timeout=5))["about"]["alarms"]
+    here.alarms.clear("recordings_library")
+    assert (await look(here.settings)).alarms == {}
 
 
 # Changes

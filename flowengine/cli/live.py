@@ -1,4 +1,4 @@
-"""Commands that look into the running engine: top, and agent."""
+"""Commands that look into the running engine, and tell it something: top, agent, pause, resume, hang-up."""
 
 import asyncio
 import signal
@@ -12,9 +12,21 @@ from flowengine.cli.flows import AsJson
 from flowengine.cli.screen import MISSING, PROBLEMS, fail, say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from flowengine.config import Settings
     from flowengine.live.views import AgentView, Snapshot
 
+CallId = Annotated[
+    str, typer.Argument(metavar="CALL", help="The call's id, or its last characters, as `top` shows them.")
+]
+LEAST: Final = 4
+"""Characters of an id that may be enough."""
+TOLD: Final = {
+    "pause": "what is said now is left out of the recording",
+    "resume": "recording goes on",
+    "hang_up": "hanging up",
+}
 LOOK_S: Final = 1.0
 PLAIN_WIDTH: Final = 140
 """Columns where nobody says how many there are."""
@@ -24,6 +36,9 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command()(top)
     app.command()(agent)
+    app.command()(pause)
+    app.command()(resume)
+    app.command("hang-up")(hang_up)
 
 
 def top(
@@ -89,6 +104,69 @@ def agent(
         say(told(then), "ok")
 
 
+def pause(call: CallId, as_json: AsJson = False) -> None:
+    """Leave what is said from now on out of the recording of a talk, such as the number of a card.
+
+    It ends with `resume`, or with the state of the flow that the call is in. Messages are never paused. Exit 0: told.
+    1: there is no such call. 2: the settings are wrong. 3: no engine runs.
+    """
+    from flowengine.live.client import tell_recording
+
+    _tell(call, "pause", lambda settings, id: tell_recording(settings, id, paused=True), as_json)
+
+
+def resume(call: CallId, as_json: AsJson = False) -> None:
+    """Go on with the recording of a talk that was paused.
+
+    Exit 0: told. 1: there is no such call. 2: the settings are wrong. 3: no engine runs.
+    """
+    from flowengine.live.client import tell_recording
+
+    _tell(call, "resume", lambda settings, id: tell_recording(settings, id, paused=False), as_json)
+
+
+def hang_up(call: CallId, as_json: AsJson = False) -> None:
+    """End a running call, for everybody in it. What was recorded is kept.
+
+    Exit 0: told. 1: there is no such call. 2: the settings are wrong. 3: no engine runs.
+    """
+    from flowengine.live import client
+
+    _tell(call, "hang_up", client.hang_up, as_json)
+
+
+def _tell(call: str, what: str, doing: "Callable[[Settings, str], Awaitable[None]]", as_json: bool) -> None:
+    """Find the call that is meant, and tell it."""
+    from flowengine.live.client import look
+
+    async def tell() -> str:
+        id = _call_of([each.call for each in (await look(settings)).calls], call)
+        await doing(settings, id)
+        return id
+
+    settings = _settings()
+    try:
+        id = asyncio.run(tell())
+    except Exception as error:
+        _give_up(error)
+    if as_json:
+        say_json({"call": id, "told": what})
+    else:
+        say(f"{id}: {TOLD[what]}", "ok")
+
+
+def _call_of(running: list[str], called: str) -> str:
+    """The id of the one running call that this is, or that ends like this. Raises `_NotFound`."""
+    if called in running:
+        return called
+    found = [id for id in running if len(called) >= LEAST and id.endswith(called)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _NotFound(f"{len(found)} calls end in {called}: write more of the id")
+    raise _NotFound(f"no call {called[:80]} is running: `flowengine top` shows those that are")
+
+
 def _settings() -> "Settings":
     from flowengine.config import BadConfig, load
 
@@ -103,34 +181,34 @@ def _give_up(error: Exception) -> NoReturn:
     from flowengine.live.client import NoEngine, Refused
     from flowengine.store.errors import StoreError
 
-    if isinstance(error, Refused | _NoAgent):
+    if isinstance(error, Refused | _NotFound):
         fail(str(error), PROBLEMS)
     if isinstance(error, NoEngine | StoreError):
         fail(str(error), MISSING)
     raise error
 
 
-class _NoAgent(Exception):
+class _NotFound(Exception):
     """Nobody, or not one alone, is meant; the message says what to do."""
 
 
 async def _account_of(
     settings: "Settings", known: "tuple[AgentView, ...]", name: str, account: str | None
 ) -> str:
-    """The id of the account whose user this is. Raises `_NoAgent`."""
+    """The id of the account whose user this is. Raises `_NotFound`."""
     accounts = sorted({each.account for each in known if each.user == name})
     if account is not None:
         is_id = any(each.account == account for each in known)
         found = account if is_id else await _account_id(settings, account)
         if found is None:
-            raise _NoAgent(f'there is no account "{account}"')
+            raise _NotFound(f'there is no account "{account}"')
         if found not in accounts:
-            raise _NoAgent(_unknown(name, [each.user for each in known if each.account == found]))
+            raise _NotFound(_unknown(name, [each.user for each in known if each.account == found]))
         return found
     if not accounts:
-        raise _NoAgent(_unknown(name, [each.user for each in known]))
+        raise _NotFound(_unknown(name, [each.user for each in known]))
     if len(accounts) > 1:
-        raise _NoAgent(f"{len(accounts)} accounts have a user {name}: name one with --account")
+        raise _NotFound(f"{len(accounts)} accounts have a user {name}: name one with --account")
     return accounts[0]
 
 

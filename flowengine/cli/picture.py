@@ -22,6 +22,8 @@ REASONS: Final = {
 }
 DOING: Final = {"wrap_up": "wrapping up"}
 """States of an agent that need other words than their name."""
+SHORT: Final = 6
+"""Characters at the end of a call's id that are enough to tell it from the others."""
 AFTERWARDS: Final = {"work": "", "pause": "pauses afterwards", "leave": "leaves afterwards"}
 _COLOURS: Final = {
     "available": "green",
@@ -40,7 +42,9 @@ def shown(snapshot: Snapshot, most_calls: int | None = None) -> RenderableType:
     several = len(accounts) > 1
     hidden = 0 if most_calls is None else max(0, len(snapshot.calls) - most_calls)
     calls = snapshot.calls[: len(snapshot.calls) - hidden]
-    parts: list[RenderableType] = [Text(_totals(snapshot), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(_totals(snapshot), style="bold")]
+    parts += [Text(f"ALARM {_printable(text)}", style="bold red") for text in snapshot.alarms.values()]
+    parts.append(Text())
     parts.append(_calls(calls, snapshot.agents, snapshot.at, several))
     if hidden:
         parts.append(Text(f"and {hidden} more", style="dim"))
@@ -76,11 +80,12 @@ def _calls(calls: Sequence[CallView], agents: Iterable[AgentView], at: Instant, 
     for agent in agents:
         if agent.state == "ringing":
             rung.setdefault(agent.call, []).append(agent.user)
-    table = _table("call", several, "flow", "from", "to", "state", "for", "with")
+    table = _table("call", several, "flow", "from", "to", "state", "for", "with", "id")
     for call in calls:
         state = f"{call.state} ({_words(call.kind)})" if call.state else "arriving"
         company = _company(call, rung.get(call.call, []))
-        cells = (call.flow_name, call.caller, call.number, state, _lasting(call.since, at), company)
+        lasting = _lasting(call.since, at)
+        cells = (call.flow_name, call.caller, call.number, state, lasting, company, call.call[-SHORT:])
         _row(table, several, call.account, _lasting(call.began_at, at), cells)
     return table
 
@@ -88,7 +93,7 @@ def _calls(calls: Sequence[CallView], agents: Iterable[AgentView], at: Instant, 
 def _company(call: CallView, rung: Sequence[str]) -> str:
     """Whom the caller talks to, or waits for."""
     if call.talking_to:
-        return call.talking_to
+        return f"{call.talking_to}, recording paused" if call.paused else call.talking_to
     place = call.place
     if place is None:
         return f"ringing {', '.join(rung)}" if rung else ""

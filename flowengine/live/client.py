@@ -78,6 +78,22 @@ async def tell_agent(settings: Settings, account: str, user: str, wish: Wish) ->
     return await _ask(settings, "POST", where, AgentView, msgspec.json.encode({"wish": wish}))
 
 
+async def tell_recording(settings: Settings, call: str, *, paused: bool) -> None:
+    """Leave what is said now out of the recording of a call, or go on with it.
+
+    Raises:
+        NoEngine: nobody is there.
+        Refused: there is no such call.
+    """
+    where = f"/live/calls/{quote(call, safe='')}/recording"
+    await _ask(settings, "POST", where, dict, msgspec.json.encode({"paused": paused}))
+
+
+async def hang_up(settings: Settings, call: str) -> None:
+    """End a call, for everybody in it. Raises as `tell_recording`."""
+    await _ask(settings, "DELETE", f"/live/calls/{quote(call, safe='')}", dict)
+
+
 async def _ask(settings: Settings, method: str, path: str, kind: type[T], body: bytes | None = None) -> T:
     note = read_note(settings)
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)

@@ -3,6 +3,8 @@
 GET /live                            everything now
 GET /live/events                     websocket: a snapshot, then every change; after a gap a snapshot again
 POST /live/agents/{account}/{user}   {"wish": "work" | "pause" | "leave"}
+POST /live/calls/{call}/recording    {"paused": true | false}: leave what is said now out of the recording, or go on
+DELETE /live/calls/{call}            hang up, for everybody in the call
 
 Only this machine is answered, and only with the token of this run (`flowengine.live.client` keeps it in a note).
 Telephone numbers are masked. Complaints are problem details (RFC 9457).
@@ -13,12 +15,13 @@ import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from flowengine.alarms import Alarms
 from flowengine.call.events import Instant
 from flowengine.live.changes import Change, Gap, Subscription
 from flowengine.live.picture import LivePicture
@@ -45,6 +48,31 @@ class Wished(msgspec.Struct, forbid_unknown_fields=True):
     wish: Wish
 
 
+class Pausing(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked for the recording of a call."""
+
+    paused: bool
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A call was told something. What comes of it is seen in the picture."""
+
+    call: str
+    told: Literal["pause", "resume", "hang_up"]
+
+
+class Calls(Protocol):
+    """What an operator may do to a running call (`Engine`); False when there is no such call."""
+
+    def pause_recording(self, call: str, *, paused: bool) -> bool:
+        """Leave what is said now out of its recording, or go on with it."""
+        ...
+
+    def kill(self, call: str) -> bool:
+        """End it."""
+        ...
+
+
 class Whole(msgspec.Struct, frozen=True):
     """A snapshot among the changes, in the shape of one."""
 
@@ -69,12 +97,18 @@ class LiveRoutes:
     Args:
         picture: what is shown.
         wishing: does what an operator wishes for an agent.
+        calls: does what an operator decides for a call.
+        alarms: are shown.
         token: whoever has it may look and wish.
     """
 
-    def __init__(self, picture: LivePicture, wishing: Wishing, token: str) -> None:
+    def __init__(
+        self, picture: LivePicture, wishing: Wishing, calls: Calls, alarms: Alarms, token: str
+    ) -> None:
         self._picture = picture
         self._wishing = wishing
+        self._calls = calls
+        self._alarms = alarms
         self._token = token
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -83,6 +117,8 @@ class LiveRoutes:
         app.router.add_get("/live", self._guarded(self._snapshot))
         app.router.add_get("/live/events", self._guarded(self._events))
         app.router.add_post("/live/agents/{account}/{user}", self._guarded(self._agent))
+        app.router.add_post("/live/calls/{call}/recording", self._guarded(self._recording))
+        app.router.add_delete("/live/calls/{call}", self._guarded(self._hang_up))
         app.on_shutdown.append(self._close)
 
     def _guarded(self, handler: Handler) -> Handler:
@@ -109,9 +145,7 @@ class LiveRoutes:
             raise Refusal(401, "token_needed", "send the token of the note in the data folder: Bearer TOKEN")
 
     async def _snapshot(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=_json(masked_snapshot(self._picture.snapshot())), content_type="application/json"
-        )
+        return _answer(self._now())
 
     async def _agent(self, request: web.Request) -> web.Response:
         account, user = request.match_info["account"], request.match_info["user"]
@@ -127,7 +161,25 @@ class LiveRoutes:
             raise Refusal(404, "unknown_agent", f"account {account} has no user {user}") from None
         log.info("agent told by hand", account=account, user=user, wish=wish, state=agent.state)
         self._picture.agent_changed(account, user, agent)
-        return web.Response(body=_json(self._picture.agent(account, user)), content_type="application/json")
+        return _answer(self._picture.agent(account, user))
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        call = request.match_info["call"]
+        try:
+            paused = msgspec.json.decode(await request.read(), type=Pausing).paused
+        except msgspec.DecodeError:
+            raise Refusal(400, "no_pause", 'send {"paused": true} or {"paused": false}') from None
+        if not self._calls.pause_recording(call, paused=paused):
+            raise _unknown(call)
+        log.info("recording told by hand", call=call, paused=paused)
+        return _answer(Told(call, "pause" if paused else "resume"))
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        call = request.match_info["call"]
+        if not self._calls.kill(call):
+            raise _unknown(call)
+        log.info("call ended by hand", call=call)
+        return _answer(Told(call, "hang_up"))
 
     async def _events(self, request: web.Request) -> web.WebSocketResponse:
         if len(self._sockets) >= MOST_WATCHERS:
@@ -167,15 +219,27 @@ class LiveRoutes:
 
     async def _show(self, socket: web.WebSocketResponse) -> int:
         """Send a snapshot; gives the number of the last change in it."""
-        snapshot = masked_snapshot(self._picture.snapshot())
+        snapshot = self._now()
         await socket.send_str(_json(Whole(snapshot.seq, snapshot.at, snapshot)).decode())
         return snapshot.seq
+
+    def _now(self) -> Snapshot:
+        snapshot = masked_snapshot(self._picture.snapshot())
+        return msgspec.structs.replace(snapshot, alarms=dict(self._alarms.standing))
 
     async def _close(self, _: web.Application) -> None:
         """The engine ends: tell followers, who would hold the server open."""
         await asyncio.gather(
             *(socket.close(code=1001, message=b"the engine ends") for socket in list(self._sockets))
         )
+
+
+def _answer(value: msgspec.Struct | None) -> web.Response:
+    return web.Response(body=_json(value), content_type="application/json")
+
+
+def _unknown(call: str) -> Refusal:
+    return Refusal(404, "unknown_call", f"no call {call} is running here: it may be over")
 
 
 def _is_here(remote: str | None) -> bool:

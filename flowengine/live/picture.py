@@ -12,7 +12,7 @@ from typing import ParamSpec
 import structlog
 
 from flowengine.call.commands import Command, JoinLine
-from flowengine.call.events import Event, Instant, LineJoined, LineMoved
+from flowengine.call.events import Event, Instant, LineJoined, LineMoved, PauseAsked
 from flowengine.call.machine import CallMachine
 from flowengine.call.record import Disposition
 from flowengine.live.changes import HELD, Bus, Subscription
@@ -129,6 +129,8 @@ class LivePicture:
             return
         it, visit = machine.call, machine.visits[-1] if machine.visits else None
         talks = bool(it.talked_to) and any(thing.startswith("bridge-") for thing in it.open_things)
+        since = visit.entered_at if visit else view.began_at
+        paused = view.paused and view.since == since  # a pause ends with the state
         shown = CallView(
             call=view.call,
             account=view.account,
@@ -140,9 +142,10 @@ class LivePicture:
             answered_at=it.answered_at,
             state=visit.state if visit else "",
             kind=visit.kind if visit else "",
-            since=visit.entered_at if visit else view.began_at,
+            since=since,
             talking_to=it.talked_to[-1] if talks else "",
             place=self._place(view, event, said, it.open_things),
+            paused=event.paused if isinstance(event, PauseAsked) else paused,
         )
         if shown != known:
             self._calls[call] = shown

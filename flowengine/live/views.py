@@ -37,6 +37,7 @@ class CallView(msgspec.Struct, frozen=True):
         state, kind: where it is in its flow; `since` then.
         talking_to: the agent the caller talks to now.
         place: in a waiting line.
+        paused: somebody asked that what is said now be left out of the recording of the talk.
     """
 
     call: str
@@ -52,6 +53,7 @@ class CallView(msgspec.Struct, frozen=True):
     since: Instant = 0
     talking_to: str = ""
     place: Place | None = None
+    paused: bool = False
 
 
 class CallOver(msgspec.Struct, frozen=True):
@@ -108,7 +110,10 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything at one instant. Changes up to number `seq` are in it."""
+    """Everything at one instant. Changes up to number `seq` are in it.
+
+    `alarms` is what is wrong with the engine and needs a person, by code; alarms are not told as changes.
+    """
 
     at: Instant
     seq: int
@@ -117,6 +122,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     agents: tuple[AgentView, ...]
     lines: tuple[LineView, ...]
     totals: Totals
+    alarms: Mapping[str, str] = {}
 
 
 About = CallView | CallOver | AgentView | AgentGone | LineView | Totals

@@ -11,16 +11,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from flowengine.call.events import SECOND
+from flowengine.cli import live
 from flowengine.cli.picture import shown, told
 from flowengine.live.client import FILE
 from flowengine.live.views import AgentView, CallView, LineView, Place, Snapshot, Totals
 from tests.cli.terminal import ROOT, Ran, run, start
 
 START_S = 60.0
+BY_HAND = [["pause", "cal_1"], ["resume", "cal_1"], ["hang-up", "cal_1"]]
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +98,7 @@ def test_top_shows_calls_and_agents_once(demo: Path) -> None:
 def test_top_prints_json_for_machines(demo: Path) -> None:
     ran = run("top", "--json")
     assert (ran.code, ran.err) == (0, "")
-    assert list(ran.json) == ["at", "seq", "started_at", "calls", "agents", "lines", "totals"]
+    assert list(ran.json) == ["at", "seq", "started_at", "calls", "agents", "lines", "totals", "alarms"]
     assert [agent["user"] for agent in ran.json["agents"]] == ["hanako", "ken", "taro"]
     assert ran.json["started_at"] <= ran.json["at"]
 
@@ -124,6 +127,40 @@ def test_an_agent_is_paused_signed_out_and_in_by_hand(demo: Path) -> None:
 def test_an_unknown_agent_or_account_is_named(demo: Path, words: list[str], complaint: str) -> None:
     ran = run("agent", *words)
     assert (ran.code, ran.out, ran.err) == (1, "", f"flowengine: {complaint}\n")
+
+
+def test_a_call_is_paused_resumed_and_ended_by_hand(demo: Path) -> None:
+    dial = [sys.executable, "-m", "flowengine.cli", "dial", "+815055550100", "--hang-up", "40"]
+    with subprocess.Popen(dial, cwd=ROOT, stdout=subprocess.DEVNULL) as caller:
+        try:
+            _until(["top", "--once"], r"Main line .* menu \(ivr\)")
+            id = run("top", "--json").json["calls"][-1]["call"]
+            ran = run("pause", id[-6:])
+            assert (ran.code, ran.err) == (0, "")
+            assert ran.out == f"{id}: what is said now is left out of the recording\n"
+            [shown_call] = [each for each in run("top", "--json").json["calls"] if each["call"] == id]
+            assert shown_call["paused"] is True
+            assert run("resume", id, "--json").json == {"call": id, "told": "resume"}
+            assert run("hang-up", id).out == f"{id}: hanging up\n"
+            deadline = time.monotonic() + 20
+            while id in [each["call"] for each in run("top", "--json").json["calls"]]:
+                assert time.monotonic() < deadline
+            for word in (id, "nonesuch", id[-3:]):
+                gone = run("hang-up", word)
+                assert (gone.code, gone.out) == (1, "")
+                assert f"no call {word} is running" in gone.err
+        finally:
+            caller.terminate()
+
+
+def test_an_ending_that_several_calls_have_is_not_enough() -> None:
+    running = ["cal_1abcd", "cal_2abcd", "cal_3wxyz"]
+    assert live._call_of(running, "wxyz") == "cal_3wxyz"
+    assert live._call_of(running, "cal_1abcd") == "cal_1abcd"
+    with pytest.raises(live._NotFound, match="2 calls end in abcd: write more of the id"):
+        live._call_of(running, "abcd")
+    with pytest.raises(live._NotFound, match="no call xyz is running"):
+        live._call_of(running, "xyz")
 
 
 def test_a_wish_that_is_none(demo: Path) -> None:
@@ -166,7 +203,7 @@ def _read(terminal: int, is_enough: object) -> str:
     return text
 
 
-@pytest.mark.parametrize("words", [["top"], ["top", "--json"], ["agent", "hanako", "work"]])
+@pytest.mark.parametrize("words", [["top"], ["top", "--json"], ["agent", "hanako", "work"], *BY_HAND])
 def test_without_an_engine_it_says_how_to_start_one(words: list[str], tmp_path: Path) -> None:
     ran = start(*words)
     assert (ran.code, ran.out) == (3, "")
@@ -174,7 +211,7 @@ def test_without_an_engine_it_says_how_to_start_one(words: list[str], tmp_path: 
     assert "flowengine serve" in ran.err
 
 
-@pytest.mark.parametrize("words", [["top"], ["agent", "hanako", "work"]])
+@pytest.mark.parametrize("words", [["top"], ["agent", "hanako", "work"], *BY_HAND])
 def test_wrong_settings_are_told(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWENGINE_HTTP_PORT", "99999")
     ran = run(*words)
@@ -219,10 +256,10 @@ def test_calls_tell_whom_they_talk_to_or_wait_for() -> None:
         )
     )  # fmt: skip
     assert lines[0] == "4 calls running, 9 taken, 2 missed, 1 self served, 4 refused in 1:02:05"
-    assert lines[2].split() == ["call", "flow", "from", "to", "state", "for", "with"]
-    assert re.fullmatch(r"1:39  Main +\S+ +\S+ +sales \(group transfer\) +0:07 +hanako", lines[3])
-    assert lines[4].endswith("number 3 waiting for sales, about 2:10 to go")
-    assert lines[5].endswith("number 1 waiting for ken")
+    assert lines[2].split() == ["call", "flow", "from", "to", "state", "for", "with", "id"]
+    assert re.fullmatch(r"1:39  Main +\S+ +\S+ +sales \(group transfer\) +0:07 +hanako +cal_1", lines[3])
+    assert re.search(r"number 3 waiting for sales, about 2:10 to go +cal_2$", lines[4])
+    assert re.search(r"number 1 waiting for ken +cal_3$", lines[5])
     assert "arriving" in lines[6]
 
 
@@ -233,9 +270,20 @@ def test_calls_tell_who_is_rung_for_them() -> None:
         AgentView("acc_1", "taro", "talking", NOW, call="cal_2"),
     )
     lines = drawn(snapshot(call(1), call(2, talking_to="taro"), call(3), agents=agents))
-    assert lines[3].endswith("ringing hanako, ken")
-    assert lines[4].endswith("  taro")
-    assert lines[5].endswith("0:07")
+    assert re.search(r"ringing hanako, ken +cal_1$", lines[3])
+    assert re.search(r"0:07  taro +cal_2$", lines[4])
+    assert re.search(r"0:07 +cal_3$", lines[5])
+
+
+def test_a_paused_recording_and_the_end_of_the_calls_id_are_shown() -> None:
+    lines = drawn(snapshot(call(123_456_789, talking_to="taro", paused=True)))
+    assert re.search(r"taro, recording paused +456789$", lines[3])
+
+
+def test_alarms_stand_above_everything() -> None:
+    alarms = {"recordings_library": "/srv: gone; mount it\x1b[2J", "x": "second"}
+    lines = drawn(msgspec.structs.replace(snapshot(call(1)), alarms=alarms))
+    assert lines[1:3] == ["ALARM /srv: gone; mount it?[2J", "ALARM second"]
 
 
 def test_agents_tell_why_they_take_no_calls() -> None:
@@ -292,4 +340,4 @@ def test_more_calls_than_there_is_room_for_are_counted() -> None:
 def test_names_are_shown_and_never_obeyed() -> None:
     lines = drawn(snapshot(call(1, state="[red]x[/red]\x1b[2J\r\n", talking_to="[/]\x07")))
     assert "[red]x[/red]?[2J?? (group transfer)" in lines[3]
-    assert lines[3].endswith("[/]?")
+    assert re.search(r"\[/\]\? +cal_1$", lines[3])
