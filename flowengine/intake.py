@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 ALARM: Final = "recordings_not_kept"
+UNUSABLE_TRIES: Final = 10
+"""So often a file that cannot be used is fetched, over some two minutes; then it is lost, but left on the switch."""
 
 
 class Rooms(Protocol):
@@ -84,6 +86,10 @@ class Keeper(Protocol):
 
 class Lost(Exception):
     """What came from the switch is no recording and will not become one, such as a file without a sample."""
+
+
+class Unusable(Exception):
+    """What came from the switch cannot be used as it is. Fetched again it may be whole; if not, a person must look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class Intake:
 
     async def _keep(self, account: str, call: str, command: KeepRecording) -> None:
         """Move a recording home, and if that fails, again; until then it stays on the switch."""
-        noted, pause_s = False, FIRST_PAUSE_S
+        noted, pause_s, unusable = False, FIRST_PAUSE_S, 0
         while True:
             try:
                 if not noted:
@@ -166,8 +172,13 @@ class Intake:
                 await self._fetch(account, call, command)
             except (RecordingMissing, Lost) as gone:
                 await self._lose(account, call, command, str(gone))
+                await self._delete(call, command.recording)
                 return
             except Exception as error:
+                unusable += isinstance(error, Unusable)
+                if unusable >= UNUSABLE_TRIES:
+                    await self._lose(account, call, command, f"{error}; its file stays on the switch")
+                    return
                 self._fails(call, command.recording, error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -185,7 +196,6 @@ class Intake:
         self._succeeds(call, command.recording)
         await self._keeper.lose(account, call, command, reason)
         await self._rooms.release(account, call, command.recording)
-        await self._delete(call, command.recording)
 
     async def _discard(self, account: str, call: str, recording: str) -> None:
         await self._delete(call, recording)

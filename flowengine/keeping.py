@@ -7,14 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.call.commands import KeepRecording
 from flowengine.clock import SystemClock
-from flowengine.intake import Expected, Lost
+from flowengine.intake import Expected, Lost, Unusable
 from flowengine.ports import Clock
 from flowengine.store import recording_lists
 from flowengine.store import recordings as rows
 from flowengine.store.database import Database
 from flowengine.store.ledger import transact
 from flowengine.store.notifications import notify
-from recordings.errors import NoSound
+from recordings.errors import BadAudio, NoSound
 from recordings.library import Kept, RecordingLibrary
 
 
@@ -61,12 +61,14 @@ class LibraryKeeper:
     async def keep(
         self, account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]
     ) -> None:
-        """See `Keeper.keep`. Raises `Lost` for what is no sound and will not become one."""
+        """See `Keeper.keep`. Raises `Lost` for what holds no sound, `Unusable` for what is broken off or no WAV."""
         sound_id = rows.library_id(call, command.recording)
         try:
             kept = await self._library.keep(sound_id, sound, int(command.limit_s * 1000) or None)
         except NoSound as error:
             raise Lost(str(error)) from error
+        except BadAudio as error:
+            raise Unusable(str(error)) from error
         await self._mark(account, call, command, kept)
 
     async def lose(self, account: str, call: str, command: KeepRecording, reason: str) -> None:

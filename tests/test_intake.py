@@ -12,7 +12,7 @@ from flowengine.alarms import Alarms
 from flowengine.call.commands import KeepRecording, ReleaseRoom, ReserveRoom
 from flowengine.call.events import RoomReserved
 from flowengine.flow.document import Flow, UserTransfer, Voicemail
-from flowengine.intake import ALARM, FIRST_PAUSE_S, Expected, Intake, Lost
+from flowengine.intake import ALARM, FIRST_PAUSE_S, UNUSABLE_TRIES, Expected, Intake, Lost, Unusable
 from flowengine.ports import RecordingMissing
 from simulator.phones import Answered, Behaviour, HangUp, Hear, Speak, Wait
 from tests.call.driving import flow, say
@@ -148,6 +148,30 @@ def test_what_can_never_be_kept_is_written_down_and_its_room_given_back(gone: Ex
         assert live.keeper.lost == {("cal_9", "rec-1"): str(gone)}
         assert live.rooms.taken == {}
         assert live.alarms.standing == {}
+
+    in_virtual_time(main())
+
+
+def test_a_file_that_cannot_be_used_is_fetched_again_and_in_the_end_left_for_a_person() -> None:
+    async def main() -> None:
+        live = office()
+        live.call(*MESSAGE)
+        await until(lambda: live.world.recordings)
+        tries: list[str] = []
+
+        async def fails(account: str, call: str, command: KeepRecording, sound: AsyncIterator[bytes]) -> None:
+            tries.append(call)
+            raise Unusable("it is empty (0 bytes)")
+
+        live.keeper.keep = fails  # type: ignore[method-assign]
+        await live.over()
+        await asyncio.sleep(600)
+        assert len(tries) == UNUSABLE_TRIES
+        [problem] = live.keeper.lost.values()
+        assert problem == "it is empty (0 bytes); its file stays on the switch"
+        assert len(live.world.stored) == 1
+        assert live.alarms.standing == {}
+        assert live.rooms.taken == {}
 
     in_virtual_time(main())
 

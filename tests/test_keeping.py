@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from flowengine.call.commands import KeepRecording
-from flowengine.intake import Expected, Lost
+from flowengine.intake import Expected, Lost, Unusable
 from flowengine.keeping import LibraryKeeper
 from flowengine.storage.plan import StoragePlan
 from flowengine.store import rooms, tables
@@ -91,6 +91,17 @@ async def test_doing_it_again_changes_nothing(scene: Scene) -> None:
 async def test_a_recording_nobody_expected_is_not_written_down(scene: Scene) -> None:
     with pytest.raises(NotStored, match="rec-1"):
         await scene.keeper.keep(scene.account, "cal_1", KEEP, pieces(silence(3_000_000)))
+
+
+async def test_a_file_that_is_broken_off_is_not_kept_and_may_be_whole_the_next_time(scene: Scene) -> None:
+    await scene.keeper.expect(scene.account, "cal_1", KEEP)
+    whole = silence(3_000_000)
+    for broken in (b"", whole[:20_000]):
+        with pytest.raises(Unusable):
+            await scene.keeper.keep(scene.account, "cal_1", KEEP, pieces(broken))
+    assert (await scene.row()).status == "expected"
+    await scene.keeper.keep(scene.account, "cal_1", KEEP, pieces(whole))
+    assert (await scene.row()).status == "kept"
 
 
 async def test_a_file_without_a_sample_is_lost_and_told(scene: Scene) -> None:
