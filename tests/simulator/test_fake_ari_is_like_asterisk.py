@@ -599,6 +599,9 @@ def courses(app: App) -> dict[str, list[Any]]:
         found.setdefault(names.plain(f"{about(event)} {family}"), []).append(
             names.plain(_steady(event, legs))
         )
+    for about_dial in (each for name, each in found.items() if name.endswith(" Dial")):
+        # Its beginning is told by the thread that dials, the rest by that of the telephone.
+        about_dial.sort(key=lambda event: event["dialstatus"] != "")
     return dict(sorted(found.items()))
 
 
