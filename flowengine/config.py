@@ -24,6 +24,7 @@ from flowengine.billing.exchange import exchange_rates
 from recordings.errors import SpeechRefused
 from recordings.speech import configured
 from recordings.speech.engine import LANGUAGE
+from recordings.transcribe import CommandTranscriber
 
 PREFIX: Final = "FLOWENGINE_"
 FILE_VARIABLE: Final = "FLOWENGINE_CONFIG"
@@ -84,6 +85,11 @@ class Settings(BaseSettings):
         repr=False,
         description="A program that tells admins: gets each notification as JSON on its input.",
     )
+    transcribe_command: str = Field(
+        "",
+        repr=False,
+        description="A program that writes messages down: its command line, with {audio} for the sound file.",
+    )
     exchange_rates: str = Field(
         "", description="What one credit costs in other currencies: JPY=151.20,EUR=0.92."
     )
@@ -117,6 +123,16 @@ class Settings(BaseSettings):
     def _speech_command(cls, command: str) -> str:
         try:
             configured(command)
+        except SpeechRefused as error:
+            raise ValueError(f"{error.reason}: {error.mend}") from None
+        return command
+
+    @field_validator("transcribe_command")
+    @classmethod
+    def _transcribe_command(cls, command: str) -> str:
+        try:
+            if command:
+                CommandTranscriber(command)
         except SpeechRefused as error:
             raise ValueError(f"{error.reason}: {error.mend}") from None
         return command
