@@ -30,9 +30,9 @@ class Transcriber(Protocol):
     """Hears what is said in a sound."""
 
     async def transcribe(self, audio: Path, language: str) -> str:
-        """What is said in a WAV file, by its whole path; on one line, "" when nothing can be understood. Bounded in time.
+        """What is said in a WAV file, on one line; "" when nothing can be understood. In bounded time.
 
-        `language` is a tag such as ja or en-GB. Raises `ToolFailed`, `ToolMissing`.
+        `audio` is a whole path, `language` a tag such as ja or en-GB. Raises `ToolFailed`, `ToolMissing`.
         """
         ...
 

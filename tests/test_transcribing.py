@@ -277,9 +277,7 @@ async def test_a_real_program_writes_down_while_the_engine_runs(
         "with wave.open(sys.argv[1]) as sound:\n"
         "    print(sys.argv[2], sound.getnframes(), 'frames')\n"
     )
-    settings = Settings(
-        data_dir=world.folder, transcribe_command=f"{sys.executable} {program} {{audio}} {{lang}}"
-    )
+    settings = settings_of(world, f"{sys.executable} {program} {{audio}} {{lang}}")
     first = await world.message()
     async with transcribing(world.database, world.library, settings, world.clock, world.alarms):
 
