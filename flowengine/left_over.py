@@ -1,9 +1,11 @@
-"""Calls of an engine that died: closed honestly at the next start, so that nobody is held by them for ever.
+"""Calls of an engine that died and that cannot go on: closed honestly, so that nobody is held by them for ever.
 
 Their journals are read back into machines, the loss is journaled as the last event, and the record is what the machine
-then says. Their legs are ended by the switch, which knows no call for them. Carrying such calls on instead of ending
-them is another matter; what is here is the floor under it.
+then says. Their legs are ended by the switch, which knows no call for them. It is the floor under
+`flowengine.resuming`, which takes back whatever can be.
 """
+
+from collections.abc import Sequence
 
 import structlog
 
@@ -20,12 +22,13 @@ from flowengine.store.journal_rows import RunningCall
 log = structlog.get_logger(__name__)
 
 
-async def close_left_over(database: Database, journal: DatabaseJournal, desk: Desk, clock: Clock) -> int:
-    """Close every call whose journal is open; returns how many. Only for the one engine of a database.
+async def close_left_over(
+    database: Database, journal: DatabaseJournal, desk: Desk, clock: Clock, left: Sequence[RunningCall]
+) -> None:
+    """Close calls whose journals are open here.
 
     A call that cannot be read is told and left, but its agents are freed all the same.
     """
-    left = await journal.open_calls()
     for call in left:
         try:
             await _close(database, journal, call, clock)
@@ -34,7 +37,6 @@ async def close_left_over(database: Database, journal: DatabaseJournal, desk: De
         desk.call_ended(call.account, call.id, clock.now())
     if left:
         log.warning("closed calls of an earlier engine", calls=len(left))
-    return len(left)
 
 
 async def _close(database: Database, journal: DatabaseJournal, call: RunningCall, clock: Clock) -> None:
@@ -45,7 +47,7 @@ async def _close(database: Database, journal: DatabaseJournal, call: RunningCall
         machine.step(entry.event)
     if machine.arrived is None:
         raise ValueError("its journal is empty: the engine died as the call came in")
-    seq = len(entries)
+    seq = entries[-1].seq + 1
     event: Event | None = CallKilled(clock.now(), "switch_lost")
     while event is not None and not machine.done:
         said = machine.step(event)

@@ -2,10 +2,13 @@
 
 Every event goes the same way: out of the inbox, through the machine, into the journal, and only then are its commands
 carried out. What fails on the way is judged here (see `flowengine.runtime`).
+
+A call may begin here (`run`), or have begun in an earlier life of the engine (`go_on`, see `flowengine.resuming`).
 """
 
 import asyncio
 import re
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
@@ -30,27 +33,55 @@ _LIBRARY: Final = frozenset(commands.LibraryCommand.__args__)
 
 
 class LiveCall:
-    """One running call: its machine, its inbox and its timers."""
+    """One running call: its machine, its inbox and its timers.
 
-    def __init__(self, engine: "Engine", call: str, published: PublishedFlow, first: CallArrived) -> None:
+    Args:
+        machine, seq: of a call that began earlier: as its journal left it, and how many events that has.
+    """
+
+    def __init__(
+        self,
+        engine: "Engine",
+        call: str,
+        published: PublishedFlow,
+        machine: CallMachine | None = None,
+        seq: int = 0,
+    ) -> None:
         self.engine = engine
         self.call = call
         self.published = published
-        self.machine = CallMachine(published.flow)
-        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
-        self.inbox.put_nowait(first)
-        self._first = first
-        self.task: asyncio.Task[None]
+        self.machine = machine or CallMachine(published.flow)
+        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        """What happened, in order. None: leave the call as it is, for a successor."""
+        self.task: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._seq = 0
+        self._seq = seq
         self._log = log.bind(call=call, flow=published.id, version=published.version[:12])
 
-    async def run(self) -> None:
-        """Live the whole call. Left by cancellation it stays on the switch, with its journal open."""
+    async def run(self, first: CallArrived, channel: str) -> None:
+        """Live the whole call; `first` waits in the inbox, before whatever the switch tells while it is adopted.
+
+        Left by cancellation, or on request, the call stays on the switch, its journal open.
+        """
+        await self._live(self._begin(first, channel))
+
+    async def go_on(self, steps: Iterable[tuple[Event, Sequence[Command]]], again: Sequence[Command]) -> None:
+        """Live the rest of a call that began in an earlier life of the engine.
+
+        Args:
+            steps: what it went through so far, for those who watch and charge it.
+            again: what must be done (once more), for nobody knows whether it was.
+        """
+        await self._live(self._go_on(steps, again))
+
+    async def _live(self, begin: Coroutine[None, None, bool]) -> None:
         try:
-            if await self._begin():
+            if await begin:
                 while not self.machine.done:
-                    await self._take(await self.inbox.get())
+                    event = await self.inbox.get()
+                    if event is None:
+                        return
+                    await self._take(event)
                 await self._finish()
         except Exception:
             self._log.exception("call given up: the engine failed it")
@@ -68,14 +99,29 @@ class LiveCall:
         engine.meter.over(self.published.account, self.call, engine.clock.now())
         engine.switch.release(self.call)
 
-    async def _begin(self) -> bool:
+    async def _go_on(
+        self, steps: Iterable[tuple[Event, Sequence[Command]]], again: Sequence[Command]
+    ) -> bool:
+        for event, said in steps:
+            self._show(event, list(said))
+            self._charge(event, said)
+        self._perform(again)
+        self._log.info("call goes on", state=self.machine.call.state, events=self._seq)
+        return True
+
+    async def _begin(self, first: CallArrived, channel: str) -> bool:
         """Open the journal; a call that cannot be journaled is not taken (the carrier hears 503)."""
         published = self.published
-        if not await self._can_be_paid():
+        if not await self._can_be_paid(first.number):
             return False
         try:
             await self.engine.journal.open(
-                self.call, published.account, published.id, published.version, self.engine.clock.now()
+                self.call,
+                published.account,
+                published.id,
+                published.version,
+                self.engine.clock.now(),
+                channel,
             )
         except asyncio.CancelledError:
             self._refuse()
@@ -88,13 +134,11 @@ class LiveCall:
         self._log.info("call began")
         return True
 
-    async def _can_be_paid(self) -> bool:
+    async def _can_be_paid(self, number: str) -> bool:
         """Ask the meter; a call that cannot be paid for, or that nobody can say of, is refused."""
         engine = self.engine
         try:
-            reason = await engine.meter.admit(
-                self.published.account, self.call, self._first.number, engine.clock.now()
-            )
+            reason = await engine.meter.admit(self.published.account, self.call, number, engine.clock.now())
         except asyncio.CancelledError:
             self._refuse()
             self._over()
@@ -104,7 +148,7 @@ class LiveCall:
             reason = "meter_unavailable"
         if reason is None:
             return True
-        self._log.info("call refused", reason=reason, number=masked(self._first.number))
+        self._log.info("call refused", reason=reason, number=masked(number))
         engine.on_refused(reason)
         self._refuse(causes.CONGESTION if reason == "meter_unavailable" else causes.CALL_REJECTED)
         return False
@@ -132,13 +176,13 @@ class LiveCall:
             except Exception:
                 self._log.exception("a watcher failed")
 
-    def _charge(self, event: Event, said: list[Command]) -> None:
+    def _charge(self, event: Event, said: Sequence[Command]) -> None:
         try:
             self.engine.meter.step(self.published.account, self.call, event, said)
         except Exception:
             self._log.exception("the meter failed at a step")
 
-    def _perform(self, said: list[Command]) -> None:
+    def _perform(self, said: Sequence[Command]) -> None:
         engine = self.engine
         for_switch: list[commands.SwitchCommand] = []
         for command in said:

@@ -8,7 +8,7 @@ while the call goes on. Only a failure of the engine's own code ends a call, and
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -117,10 +117,27 @@ class Engine:
         call = self._new_call_id()
         caller = e164(arrival.caller, self.country) or arrival.caller
         first = CallArrived(self.clock.now(), number, caller, found.version, arrival.caller_name)
-        self._calls[call] = live = LiveCall(self, call, found, first)
-        self._empty.clear()
+        live = self._add(LiveCall(self, call, found))
+        live.inbox.put_nowait(first)
         self.switch.adopt(arrival, call)
-        live.task = self.background(live.run(), name=call)
+        live.task = self.background(live.run(first, arrival.channel), name=call)
+
+    def take_back(self, call: str, published: PublishedFlow, machine: CallMachine, seq: int) -> None:
+        """Know a call of an earlier life of this engine, whose journal has `seq` events: what happens to it now waits
+        in its inbox until it is told to go on."""
+        self._add(LiveCall(self, call, published, machine, seq))
+
+    def go_on(
+        self, call: str, steps: Iterable[tuple[Event, Sequence[Command]]], again: Sequence[Command]
+    ) -> None:
+        """Let a call that was taken back go on: see `LiveCall.go_on`."""
+        live = self._calls[call]
+        live.task = self.background(live.go_on(steps, again), name=call)
+
+    def _add(self, live: LiveCall) -> LiveCall:
+        self._calls[live.call] = live
+        self._empty.clear()
+        return live
 
     def happened(self, call: str, event: Event) -> None:
         """Put an event into the inbox of its call; events of calls that are over fall away."""
@@ -150,8 +167,9 @@ class Engine:
     async def drain(self, within_s: float) -> int:
         """Take no new calls and wait for the running ones, for `within_s` seconds at most.
 
-        Calls that still run then stay on the switch as they are, their journals open. What is being written or fetched
-        has `LAST_S` more; a recording that is not home by then stays on the switch, too.
+        Calls that still run then are handed over: each does what it was told of so far, and stays on the switch as it
+        is, its journal open, for the next engine. What is being written or fetched has `LAST_S` more; a recording that
+        is not home by then stays on the switch, too.
 
         Returns:
             How many calls are left for a successor.
@@ -161,8 +179,7 @@ class Engine:
             async with asyncio.timeout(within_s):
                 await self._empty.wait()
         for live in self._calls.values():
-            if not live.machine.done:
-                live.task.cancel()
+            live.inbox.put_nowait(None)
         deadline = asyncio.get_running_loop().time() + LAST_S
         while self._tasks and (left_s := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)

@@ -23,7 +23,6 @@ from flowengine.call.events import SECOND, Instant
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
 from flowengine.health import serve_health
-from flowengine.left_over import close_left_over
 from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
@@ -31,6 +30,7 @@ from flowengine.metering.meter import CallMeter
 from flowengine.metering.opened import metering
 from flowengine.prompting import Prompting
 from flowengine.recorded import Recorded, recorded_by
+from flowengine.resuming.taking_back import EarlierCalls
 from flowengine.routing.agents import Agent, Wish
 from flowengine.routing.desk import Outlets
 from flowengine.routing.directory import Catalog
@@ -116,7 +116,7 @@ class _Opening:
         settings, enter = self.settings, self.stack.enter_async_context
         self.database = await enter(open_database(settings.database, exclusive=True))
         await _prepare(self.database)
-        self.journal = await enter(DatabaseJournal(self.database))
+        self.journal = await enter(DatabaseJournal(self.database, settings.ari_app))
         self.engine = Engine(
             journal=self.journal,
             clock=self.clock,
@@ -124,6 +124,10 @@ class _Opening:
             country=settings.country,
         )
         self.picture = picture_of(self.engine, watch)
+        # The only engine of an embedded database takes all open calls for its own.
+        owner = None if self.database.is_sqlite else settings.ari_app
+        self.earlier = EarlierCalls(self.engine, self.database, self.journal, owner)
+        await self.earlier.read()
 
     async def what_calls_need(self, heard: dict[str, str] | None, progress: Progress | None) -> None:
         """The catalogue, the desk and the sounds."""
@@ -135,8 +139,7 @@ class _Opening:
             desk_of(self.database, engine, catalog, self.picture, settings.ari_app)
         )
         self.desk = engine.desk = desk
-        if self.database.is_sqlite:  # on PostgreSQL they may be another engine's
-            await close_left_over(self.database, self.journal, desk, clock)
+        await self.earlier.close_lost(desk)
         engine.on_reachable = lambda endpoint, there: desk.reachable(endpoint, there, clock.now())
         await self.prompting.renew(catalog, progress)
         engine.catalog = catalog
@@ -147,7 +150,8 @@ class _Opening:
         self.recorded = await enter(recorded_by(engine, settings, self.database, self.alarms))
         if settings.billing == "prepaid":
             metered = metering(self.database, settings.ari_app, self.clock, engine.happened, self.alarms)
-            engine.meter = self.meter = await enter(metered)
+            self.meter = await enter(metered)
+            engine.meter = self.meter
 
     async def switch_on(self, ari: AriSettings) -> None:
         """The switch, health and the live picture; from here on calls come in."""
@@ -165,8 +169,10 @@ class _Opening:
         )
         self.address = await enter(serve_health(settings, engine, self.switch, self.alarms, *routes))
         self.stack.enter_context(remember_engine(settings, self.address, token))
+        self.earlier.tell(self.switch)
         await enter(self.switch)
         self.stack.push_async_callback(_drain, engine, settings.drain_s)
+        await enter(self.earlier.going_on(self.switch))
         client = self.switch.client
         with contextlib.suppress(AriError):
             await client.wait_ready(FIRST_CONNECT_S)

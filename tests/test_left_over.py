@@ -1,10 +1,10 @@
-"""An engine dies in the middle of calls; the next one closes them, and whom they held is free again."""
+"""Calls of a dead engine that cannot go on: the next one closes them, and whom they held is free again."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from flowengine import demo
 from flowengine.ari.settings import AriSettings
@@ -13,6 +13,7 @@ from flowengine.config import Settings
 from flowengine.publishing import apply_account
 from flowengine.serve import Installation, opened
 from flowengine.store import tables
+from flowengine.store.database import open_database
 from flowengine.store.journal import read_journal
 from simulator.fake_ari import FakeAri
 from simulator.phones import Answered, Behaviour, Hear, Press, Wait, seconds
@@ -29,7 +30,7 @@ def agent_state(here: Installation, user: str) -> str:
     return here.desk.agent(account, user).state
 
 
-async def test_calls_of_a_dead_engine_are_closed_and_their_agents_free(tmp_path: Path) -> None:
+async def test_calls_whose_legs_are_not_known_are_closed_and_their_agents_free(tmp_path: Path) -> None:
     settings = Settings.model_validate({"data_dir": tmp_path, "http_port": 0, "drain_s": 0, "country": "JP"})
     await apply_account(settings, demo.account_file())
     heard: dict[str, str] = {}
@@ -43,7 +44,9 @@ async def test_calls_of_a_dead_engine_are_closed_and_their_agents_free(tmp_path:
             await until(lambda: agent_state(here, "hanako") == "talking")
             calls = sorted(here.engine.calls)
             assert len(calls) == 2
-        # Drained for no time at all: both calls were left as they were, like those of an engine that died.
+        # As an engine left them that did not keep the channels of its calls.
+        async with open_database(settings.database) as database, database.writing() as session:
+            await session.execute(update(tables.Call).values(channel=None))
 
         async with opened(settings, ari, heard=heard) as here:
             await until(lambda: agent_state(here, "hanako") == "available")

@@ -115,13 +115,21 @@ class CallPicture:
         """Asterisk has carried the command out."""
         self._doubt(command, unsure=False)
 
-    def recall(self, history: Iterable[SwitchCommand | Event]) -> None:
-        """Rebuild the picture from what was said and heard in an earlier life of the engine."""
+    def recall(self, history: Iterable[SwitchCommand | Event], unsure: Iterable[str] = ()) -> None:
+        """Rebuild the picture from what was said and heard in an earlier life of the engine.
+
+        `unsure` names things that may never have been made, for the engine died as it said so; whatever has been heard
+        of since was made.
+        """
         for item in history:
             if isinstance(item, SwitchCommand):
                 self.commanded(item)
             else:
                 self.is_news(item)
+        for id in unsure:
+            thing = self.things.get(id)
+            if thing is not None and not (thing.rang or thing.up):
+                thing.unsure = True
 
     def recordings_on(self, bridge: str) -> list[str]:
         """Recordings of a bridge whose end is not told yet."""

@@ -69,13 +69,18 @@ async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapsh
 
 
 def compare(picture: CallPicture, judged: frozenset[str], snapshot: Snapshot, at: Instant) -> Findings:
-    """What one call missed. Only things in `judged` are compared; the picture itself is not changed."""
+    """What one call missed. Only things in `judged` are compared; the picture itself is not changed.
+
+    When the caller is gone nothing is made again: it would ring agents and play for nobody.
+    """
     found = Findings()
+    caller_is_there = CALLER in picture.things and picture.channel in snapshot.channels
     for id, thing in picture.things.items():
         if id not in judged:
             continue
         if not _is_up(picture, id, thing, snapshot):
-            if thing.unsure and thing.ended_by is None and thing.made_by is not None:
+            is_lost = thing.unsure and thing.ended_by is None and caller_is_there
+            if is_lost and thing.made_by is not None:
                 found.again += (thing.made_by, *thing.joins.values())
             else:
                 _ended(found, id, thing, at)

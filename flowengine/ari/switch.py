@@ -169,13 +169,20 @@ class AriSwitch:
         """Delete a finished recording; one that is not there is deleted already. Raises `AriError`."""
         await sides.delete_any(self.client, full_id(call, recording))
 
-    def resume(self, arrival: Arrival, call: str, history: Iterable[SwitchCommand | Event]) -> None:
+    def resume(
+        self,
+        arrival: Arrival,
+        call: str,
+        history: Iterable[SwitchCommand | Event],
+        unsure: Iterable[str] = (),
+    ) -> None:
         """Take over a call of an earlier life of this engine: before `async with`, or in the orphans' grace.
 
-        `history` is what the call said and heard, in order; the next look at Asterisk tells what it missed.
+        `history` is what the call said and heard, in order, and `unsure` what it may have said to nobody; the next
+        look at Asterisk tells what it missed, and makes of the unsure things what is not there.
         """
         picture = self._pictures[call] = CallPicture(call, arrival.channel)
-        picture.recall(history)
+        picture.recall(history, unsure)
         self._inbound.claim(arrival.channel, call)
 
     # Commands
