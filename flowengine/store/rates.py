@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import BigInteger, cast, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -105,7 +105,7 @@ async def decks(session: AsyncSession) -> dict[str, int]:
     rows = await session.execute(
         select(RateRow.deck, func.count()).group_by(RateRow.deck).order_by(RateRow.deck)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def fingerprint(session: AsyncSession) -> str:
@@ -115,7 +115,7 @@ async def fingerprint(session: AsyncSession) -> str:
 
     def piece(first: int) -> ColumnElement[Any]:
         places = range(_PREFIX_OF_ID + 1 + first, _PREFIX_OF_ID + 1 + first + half)
-        digits = [code(func.substr(RateRow.id, place, 1)) * 128**n for n, place in enumerate(places)]
+        digits = [cast(code(func.substr(RateRow.id, place, 1)), BigInteger) * 128**n for n, place in enumerate(places)]
         return func.sum(sum(digits[1:], digits[0]))
 
     row = (await session.execute(select(func.count(), piece(0), piece(half)).select_from(RateRow))).one()

@@ -108,4 +108,4 @@ async def _users(session: AsyncSession) -> dict[str, str]:
         .join(User, User.id == Device.user_id)
         .where(Device.endpoint.contains("@"))
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
