@@ -1,5 +1,7 @@
 """What this machine has and lacks for running calls, each with the mend."""
 
+import asyncio
+import shlex
 import shutil
 import sys
 import tempfile
@@ -15,6 +17,10 @@ from flowengine.serve import ari_settings
 from flowengine.store.database import open_database, read_url
 from flowengine.store.errors import StoreError
 from flowengine.store.migrate import check_schema
+from recordings.errors import RecordingRefused, ToolFailed
+from recordings.library import RecordingLibrary
+from recordings.speech import configured
+from recordings.storage_disk import MARK
 
 CONNECT_S: Final = 5.0
 MIN_FREE_BYTES: Final = 1_000_000_000
@@ -35,12 +41,25 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything an engine with these settings needs. Changes nothing, and takes some ten seconds at most."""
+    """Look at everything an engine with these settings needs, within some ten seconds.
+
+    Everything is left as it is; a library of recordings is written to, as its engine does it every few seconds.
+    """
     found = [
         _python(),
         _program("espeak-ng", "espeak-ng"),
         _program("ffmpeg", "ffmpeg"),
+        await asyncio.to_thread(_speech, settings),
         _folder(settings.data_dir),
+        await _recordings(settings),
+    ]
+    found += [
+        _command(name, command, setting)
+        for name, command, setting in (
+            ("notify command", settings.notify_command, "FLOWENGINE_NOTIFY_COMMAND"),
+            ("transcribe command", settings.transcribe_command, "FLOWENGINE_TRANSCRIBE_COMMAND"),
+        )
+        if command
     ]
     found.append(await _database(settings))
     if settings.switch == "asterisk":
@@ -74,6 +93,55 @@ def _folder(path: Path) -> Finding:
         return Finding("data folder", f"{there}: cannot be written to ({error.strerror})", mend)
     mend = "" if free > MIN_FREE_BYTES else "free at least 1 GB, or choose another FLOWENGINE_DATA_DIR"
     return Finding("data folder", f"{path}: {free / 1e9:.1f} GB free", mend)
+
+
+def _speech(settings: Settings) -> Finding:
+    """Who speaks prompts. One of our engines is enough; a speech command that is named must work."""
+    speaking, missing = [], []
+    for engine in configured(settings.speech_command, settings.speech_languages).engines:
+        try:
+            offer = engine.offer()
+        except ToolFailed as error:
+            missing.append(error)
+        else:
+            speaking.append(f"{offer.engine} ({_languages(offer.languages)})")
+    state = ", ".join(speaking) or "nobody speaks"
+    if not speaking:
+        return Finding("speech", state, "; ".join(error.mend for error in missing))
+    if command := shlex.split(settings.speech_command):
+        named = _command("speech", settings.speech_command, "FLOWENGINE_SPEECH_COMMAND")
+        return Finding("speech", state if named.ok else f"{command[0]}: not found", named.mend)
+    without = "".join(f"; without {error.name}: {error.mend}" for error in missing)
+    return Finding("speech", state + without)
+
+
+def _languages(tags: tuple[str, ...]) -> str:
+    if not tags:
+        return "every language"
+    return ", ".join(tags) if len(tags) <= 3 else f"{len(tags)} languages"
+
+
+def _command(name: str, command: str, setting: str) -> Finding:
+    """A program of the operator's choice, by the command line that starts it."""
+    program = shlex.split(command)[0]
+    path = shutil.which(program)
+    mend = "" if path else f"install it, correct {setting}, or leave that empty"
+    return Finding(name, path or f"{program}: not found, or not to be run", mend)
+
+
+async def _recordings(settings: Settings) -> Finding:
+    """Whether recordings can be kept now."""
+    address = settings.recordings
+    if not address.startswith("s3:") and not (Path(address) / MARK).is_file():
+        return Finding("recordings", f"{address}: no library yet, made at the first start")
+    with tempfile.TemporaryDirectory(prefix="flowengine-doctor-") as folder:
+        spool = settings.recordings_dir if settings.recordings_dir.is_dir() else Path(folder)
+        try:
+            library = await asyncio.to_thread(RecordingLibrary.at, address, spool)
+            await library.check(CONNECT_S)
+            return Finding("recordings", f"{library.address}: can be written")
+        except RecordingRefused as error:
+            return Finding("recordings", "cannot be kept", str(error))
 
 
 async def _database(settings: Settings) -> Finding:

@@ -1,10 +1,12 @@
 """The doctor: each thing it looks at, well and ill, with the mend; and that looking changes nothing."""
 
+import re
 import shutil
 import sqlite3
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,10 @@ from flowengine.config import Settings
 from flowengine.doctor import Finding, examine
 from flowengine.store.database import open_database
 from flowengine.store.migrate import upgrade
+from recordings.errors import LibraryUnavailable, ToolMissing
+from recordings.library import RecordingLibrary
+from recordings.speech import configured
+from recordings.storage_disk import PROBE
 from simulator.fake_ari import FakeAri
 
 CLOSED = "http://127.0.0.1:9"
@@ -45,10 +51,12 @@ async def test_a_fresh_machine_lacks_nothing_and_is_left_as_it_is(tmp_path: Path
         "python",
         "espeak-ng",
         "ffmpeg",
+        "speech",
         "data folder",
+        "recordings",
         "database",
     ]
-    assert [finding.mend for finding in found] == [""] * 5
+    assert [finding.mend for finding in found] == [""] * 7
     assert found[-1].state == "sqlite: not there yet, made at the first start"
     assert tree(tmp_path) == []
 
@@ -86,6 +94,100 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = await look("data folder", settings(tmp_path))
     assert found.state.endswith("0.1 GB free")
     assert found.mend.startswith("free at least 1 GB")
+
+
+# Speech
+
+
+async def test_who_speaks(tmp_path: Path) -> None:
+    found = await look("speech", settings(tmp_path))
+    assert "open-jtalk (ja)" in found.state
+    assert re.search(r"espeak-ng \(\d+ languages\)", found.state)
+
+
+async def test_nobody_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def offer(self) -> Any:
+            raise ToolMissing("espeak-ng", "it cannot be started", "install espeak-ng")
+
+    monkeypatch.setattr(doctor, "configured", lambda *_: SimpleNamespace(engines=[Silent()]))
+    found = await look("speech", settings(tmp_path))
+    assert (found.state, found.mend) == ("nobody speaks", "install espeak-ng")
+
+
+async def test_an_engine_that_is_not_needed_is_missed_and_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent:
+        def offer(self) -> Any:
+            raise ToolMissing("open-jtalk", "it is not installed", "pip install it")
+
+    espeak = configured().engines[-1]
+    monkeypatch.setattr(doctor, "configured", lambda *_: SimpleNamespace(engines=[Silent(), espeak]))
+    assert (await look("speech", settings(tmp_path))).state.endswith("; without open-jtalk: pip install it")
+
+
+async def test_a_speech_command_that_is_not_there(tmp_path: Path) -> None:
+    found = await look("speech", settings(tmp_path, speech_command="no-such-voice {out}"))
+    assert found.state == "no-such-voice: not found"
+    assert "FLOWENGINE_SPEECH_COMMAND" in found.mend
+    assert (await look("speech", settings(tmp_path, speech_command=f"{sys.executable} {{out}}"))).ok
+
+
+# Programs of the operator's choice
+
+
+@pytest.mark.parametrize("name", ["notify", "transcribe"])
+async def test_a_program_that_is_not_there_or_not_to_be_run(name: str, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.write_text("#!/bin/sh\n")
+    for program in ("no-such-program", closed):
+        given = {f"{name}_command": f"{program} --for {{audio}}"}
+        found = await look(f"{name} command", settings(tmp_path, **given))
+        assert found.state == f"{program}: not found, or not to be run"
+        assert f"FLOWENGINE_{name.upper()}_COMMAND" in found.mend
+    found = await look(
+        f"{name} command", settings(tmp_path, **{f"{name}_command": f"{sys.executable} {{audio}}"})
+    )
+    assert (found.state, found.mend) == (sys.executable, "")
+
+
+# Recordings
+
+
+async def test_a_library_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    RecordingLibrary(tmp_path / "recordings")
+    before = tree(tmp_path)
+    assert (await look("recordings", settings(tmp_path))).state == f"{tmp_path}/recordings: can be written"
+    assert {path for path, _ in tree(tmp_path)} - {path for path, _ in before} == {
+        f"{tmp_path}/recordings/{PROBE}"
+    }
+
+
+async def test_a_library_of_a_volume_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise LibraryUnavailable("recordings", "No space left on device", "free some space")
+
+    RecordingLibrary(tmp_path / "recordings")
+    monkeypatch.setattr(RecordingLibrary, "check", full)
+    found = await look("recordings", settings(tmp_path))
+    assert (found.state, found.mend) == (
+        "cannot be kept",
+        "recordings: No space left on device; free some space",
+    )
+
+
+async def test_a_bucket_that_is_not_there_and_a_wrong_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    for address in ("s3://talks/tokyo?endpoint=http://127.0.0.1:9", "s3://"):
+        found = await look("recordings", settings(tmp_path, recordings_at=address))
+        assert found.state == "cannot be kept"
+        assert found.mend
+        assert "s3cret" not in repr(found)
+    assert tree(tmp_path) == []
 
 
 # The database

@@ -36,7 +36,7 @@ def test_a_well_machine() -> None:
     assert all(line.startswith("ok   ") for line in ran.out.splitlines())
     told = run("doctor", "--json")
     assert told.code == 0
-    assert [list(finding) for finding in told.json] == [["thing", "state", "mend"]] * 5
+    assert [list(finding) for finding in told.json] == [["thing", "state", "mend"]] * 7
 
 
 def test_a_machine_without_programs(monkeypatch: pytest.MonkeyPatch) -> None:
