@@ -27,7 +27,7 @@ from flowengine.call.events import (
 from flowengine.metering.books import Ledger, Perform
 from flowengine.metering.meter import CallMeter
 from flowengine.store.books import Balance, Books, Entry, Operation, Result
-from flowengine.store.debits import CALLS, CHART, CREDITS, PURCHASES, UNPAID
+from flowengine.store.debits import CHART, CREDITS, PURCHASES
 from flowengine.store.tariffs import Kind, Tariffs, Terms, WhenRunningOut
 
 T0: Instant = 1_790_000_000_000_000
@@ -228,6 +228,3 @@ class Metered:
 def cutting() -> Terms:
     when: WhenRunningOut = "cut"
     return Terms(when_running_out=when)
-
-
-__all__ = ["CALLS", "CREDITS", "UNPAID"]
