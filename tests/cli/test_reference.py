@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from flowengine.cli import app
+from flowengine.config import Settings
 from tests.cli.terminal import ROOT, run
 
 PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -76,3 +77,36 @@ def test_the_help_of_all_tells_the_exit_codes() -> None:
         assert code in shown
     for name in COMMANDS:
         assert name.split()[0] in shown
+
+
+def test_every_setting_is_in_the_table_of_operating_and_no_other_is_there() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    first_cells = "".join(re.findall(r"^\| (`FLOWENGINE_[^|]*)\|", page, re.M))
+    told = re.findall(r"`FLOWENGINE_(\w+)`", first_cells)
+    assert sorted(told) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_every_alarm_is_in_the_table_of_operating() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    _, _, part = page.partition("\n## Alarms\n")
+    told = re.findall(r"^\| `(\w+)` \|", part.partition("\n## ")[0], re.M)
+    raised = {
+        code
+        for file in (ROOT / "flowengine").rglob("*.py")
+        for code in re.findall(r'^(?:\w*ALARM|NO_RATE): Final = "(\w+)"', file.read_text("utf-8"), re.M)
+    }
+    assert set(told) == raised
+
+
+def test_links_of_the_pages_for_operators_lead_somewhere() -> None:
+    for name in ("cli", "live", "operating", "voicemail", "storage"):
+        page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        for file, _, anchor in re.findall(r"\]\(([\w./-]+\.md)(#([\w-]+))?\)", page):
+            target = ROOT / "docs" / file
+            assert target.is_file(), f"{name}.md: {file}"
+            heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.M)
+            assert not anchor or anchor in [_anchor(head) for head in heads], f"{name}.md: {file}#{anchor}"
+
+
+def _anchor(head: str) -> str:
+    return re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
