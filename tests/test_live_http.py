@@ -1,130 +1,32 @@
-"""The live picture over HTTP: who may look, what they see, and how an agent is told something by hand."""
+"""The live picture over HTTP: who may look, what they see, and every change."""
 
 import asyncio
-import contextlib
 import json
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
-from structlog.testing import capture_logs
-from yarl import URL
 
 from flowengine.alarms import Alarms
-from flowengine.ari.switch import AriSwitch
-from flowengine.call.commands import AgentTaken, OfferAgents
 from flowengine.call.events import SECOND
-from flowengine.config import Settings
-from flowengine.health import serve_health
 from flowengine.live import client, http
 from flowengine.live.changes import HELD
 from flowengine.live.client import (
     NoEngine,
     Refused,
-    hang_up,
     look,
     read_note,
     remember_engine,
     tell_agent,
-    tell_recording,
 )
 from flowengine.live.http import LiveRoutes, _is_here
-from flowengine.live.picture import LivePicture
-from flowengine.live.views import CallView
-from flowengine.routing.agents import Agent, Wish
-from flowengine.routing.desk import MemoryDesk, Outlets
-from flowengine.routing.directory import Catalog, User
-from flowengine.runtime import Engine
-
-TOKEN = "let-me-in"
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-CALL = CallView("cal_1", "acc_1", "flw_1", "Main", "+815055550100", "+819055550123", 5 * SECOND)
-
-
-@dataclass
-class Served:
-    """A picture with a desk behind it, on an address."""
-
-    address: str
-    picture: LivePicture
-    desk: MemoryDesk
-    settings: Settings
-    told: list[tuple[str, str]]
-    """What calls were told; only `cal_1` runs."""
-    alarms: Alarms
-
-    async def ask(self, path: str, method: str = "GET", **how: Any) -> tuple[int, Any]:
-        how.setdefault("headers", HEADERS)
-        timeout = aiohttp.ClientTimeout(total=10)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, self.address + path, **how) as answer,
-        ):
-            return answer.status, json.loads(await answer.read() or b"null")
-
-    @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{self.address}/live/events", headers=HEADERS) as socket,
-        ):
-            yield socket
-
-    def shows(self, call: CallView) -> None:
-        self.picture._calls[call.call] = call
-        self.picture._tell(call)
-
-
-class ToldCalls:
-    """The Calls of an engine in which `cal_1` runs."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def pause_recording(self, call: str, *, paused: bool) -> bool:
-        return self._tell(call, "pause" if paused else "resume")
-
-    def kill(self, call: str) -> bool:
-        return self._tell(call, "hang_up")
-
-    def _tell(self, call: str, what: str) -> bool:
-        if call == "cal_1":
-            self.told.append((call, what))
-        return call == "cal_1"
-
-
-def settings_of(folder: Path, **given: Any) -> Settings:
-    return Settings.model_validate({"data_dir": folder, "http_port": 0, **given})
-
-
-@contextlib.asynccontextmanager
-async def serving(folder: Path, **given: Any) -> AsyncIterator[Served]:
-    settings = settings_of(folder, **given)
-    nobody = cast(Any, None)
-    engine = Engine(journal=nobody, clock=nobody, new_call_id=lambda: "cal_1")
-    picture = LivePicture(lambda: 7 * SECOND, engine.published)
-    catalog = Catalog(users={"acc_1": {"hanako": User("hanako", ("PJSIP/hanako",)), "a/b ü": User("a/b ü")}})
-    picture.renewed(catalog)
-    desk = MemoryDesk(Outlets(lambda _call, _event: None, agent_changed=picture.agent_changed), catalog)
-    desk.reachable("PJSIP/hanako", True, 6 * SECOND)
-
-    def wishing(account: str, user: str, wish: Wish) -> Any:
-        return desk.wish(account, user, wish, 7 * SECOND)
-
-    switch = cast(AriSwitch, SimpleNamespace(client=SimpleNamespace(ready=True, problem=None)))
-    calls, alarms = ToldCalls(), Alarms()
-    routes = LiveRoutes(picture, wishing, calls, alarms, TOKEN)
-    async with serve_health(settings, engine, switch, alarms, routes) as address:
-        with remember_engine(settings, address, TOKEN):
-            yield Served(address, picture, desk, settings, calls.told, alarms)
+from flowengine.routing.agents import Agent
+from tests.live_served import CALL, HEADERS, TOKEN, Served, ToldCalls, serving, settings_of
 
 
 @pytest.fixture
@@ -210,123 +112,6 @@ async def test_everything_now_with_numbers_masked(here: Served) -> None:
 
 async def test_health_is_told_without_a_token(here: Served) -> None:
     assert (await here.ask("/healthz", headers={}))[0] == 200
-
-
-# Agents by hand
-
-
-async def test_an_agent_is_paused_signed_out_and_in(here: Served) -> None:
-    for wish, state, reason in (
-        ("pause", "paused", "by_hand"),
-        ("leave", "offline", "signed_out"),
-        ("work", "available", ""),
-    ):
-        with capture_logs() as logs:
-            status, agent = await here.ask("/live/agents/acc_1/hanako", "POST", json={"wish": wish})
-        assert (status, agent["state"], agent["reason"], agent["wish"]) == (200, state, reason, wish)
-        assert here.desk.agent("acc_1", "hanako").state == state
-        assert [(log["user"], log["wish"]) for log in logs] == [("hanako", wish)]
-
-
-async def test_what_takes_effect_after_the_call_is_shown_at_once(here: Served) -> None:
-    here.desk.perform("acc_1", "cal_1", OfferAgents("ask-1", "user", "hanako"), 7 * SECOND)
-    here.desk.perform("acc_1", "cal_1", AgentTaken("hanako"), 7 * SECOND)
-    status, agent = await here.ask("/live/agents/acc_1/hanako", "POST", json={"wish": "pause"})
-    assert (status, agent["state"], agent["wish"]) == (200, "talking", "pause")
-    shown = here.picture.agent("acc_1", "hanako")
-    assert shown is not None
-    assert shown.wish == "pause"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"wish": "sleep"}',
-        '{"wish": 1}',
-        "{}",
-        "",
-        "wish=work",
-        '["work"]',
-        '{"wish": "work", "more": 1}',
-        "\udc80",
-    ],
-)
-async def test_a_wish_that_is_none_is_answered_with_those_there_are(here: Served, body: str) -> None:
-    data = body.encode("utf-8", "surrogateescape")
-    status, answer = await here.ask("/live/agents/acc_1/hanako", "POST", data=data)
-    assert (status, answer["code"]) == (400, "no_wish")
-    for wish in ("work", "pause", "leave"):
-        assert wish in answer["title"]
-    assert here.desk.agent("acc_1", "hanako").state == "available"
-
-
-@pytest.mark.parametrize("where", ["acc_1/nobody", "acc_2/hanako", "acc_1/%20"])
-async def test_an_unknown_agent_is_named(here: Served, where: str) -> None:
-    status, answer = await here.ask(f"/live/agents/{where}", "POST", json={"wish": "work"})
-    assert (status, answer["code"]) == (404, "unknown_agent")
-    assert where.partition("/")[0] in answer["title"]
-
-
-# Calls by hand
-
-
-async def test_a_recording_is_paused_and_resumed_and_a_call_ended(here: Served) -> None:
-    asked: list[tuple[str, str, dict[str, Any], str]] = [
-        ("POST", "/recording", {"json": {"paused": True}}, "pause"),
-        ("POST", "/recording", {"json": {"paused": False}}, "resume"),
-        ("DELETE", "", {}, "hang_up"),
-    ]
-    for method, path, how, told in asked:
-        with capture_logs() as logs:
-            status, body = await here.ask(f"/live/calls/cal_1{path}", method, **how)
-        assert (status, body) == (200, {"call": "cal_1", "told": told})
-        assert here.told[-1] == ("cal_1", told)
-        assert [log["call"] for log in logs] == ["cal_1"]
-
-
-@pytest.mark.parametrize(
-    "body", ["", "{}", '{"paused": "yes"}', '{"paused": 1}', '{"paused": true, "x": 1}', "[]"]
-)
-async def test_what_is_no_pause_is_answered_with_those_there_are(here: Served, body: str) -> None:
-    status, answer = await here.ask("/live/calls/cal_1/recording", "POST", data=body)
-    assert (status, answer["code"]) == (400, "no_pause")
-    assert '{"paused": true}' in answer["title"]
-    assert here.told == []
-
-
-@pytest.mark.parametrize("call", ["cal_2", "a%2Fb", "%20"])
-async def test_a_call_that_does_not_run_is_named(here: Served, call: str) -> None:
-    for method, path in (("POST", "/recording"), ("DELETE", "")):
-        where = URL(f"{here.address}/live/calls/{call}{path}", encoded=True)
-        async with (
-            aiohttp.ClientSession(headers=HEADERS) as session,
-            session.request(method, where, json={"paused": True}) as response,
-        ):
-            answer = await response.json(content_type=None)
-        assert (response.status, answer["code"]) == (404, "unknown_call")
-        assert unquote(call) in answer["title"]
-    assert here.told == []
-
-
-async def test_the_client_tells_calls(here: Served) -> None:
-    await tell_recording(here.settings, "cal_1", paused=True)
-    await hang_up(here.settings, "cal_1")
-    assert here.told == [("cal_1", "pause"), ("cal_1", "hang_up")]
-    with pytest.raises(Refused, match="no call cal_9 is running here"):
-        await hang_up(here.settings, "cal_9")
-
-
-# Alarms
-
-
-async def test_alarms_are_shown_as_long_as_they_stand(here: Served) -> None:
-    here.alarms.raise_("recordings_library", "/srv/recordings: gone; mount it")
-    assert (await here.ask("/live"))[1]["alarms"] == {"recordings_library": "/srv/recordings: gone; mount it"}
-    assert (await look(here.settings)).alarms["recordings_library"].startswith("/srv/recordings")
-    async with here.following() as socket:
-        assert "recordings_library" in (await socket.receive_json(timeout=5))["about"]["alarms"]
-    here.alarms.clear("recordings_library")
-    assert (await look(here.settings)).alarms == {}
 
 
 # Changes

@@ -34,8 +34,8 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iter
 
 
 def clock(ms: int) -> str:
-    """A length as 0:07, 12:30 or 1:02:03; a part of a second that has begun counts."""
-    minutes, seconds = divmod(-(-ms // 1_000), 60)
+    """A length as 0:07, 12:30 or 1:02:03, rounded; whatever has a length is a second long at least."""
+    minutes, seconds = divmod(max((ms + 500) // 1_000, min(ms, 1)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 

@@ -119,7 +119,7 @@ def test_recordings_are_listed_newest_first_with_the_accounts_clock(office: Offi
         "kept",
     ]
     assert lines[2].split()[:5] == [old, "2026-09-21", "23:13", "talk", "hanako"]
-    assert lines[2].split()[6] == "1:02"
+    assert lines[2].split()[6] == "1:01"
     assert theirs not in ran.out
     assert "\x1b" not in ran.out
 
@@ -373,7 +373,7 @@ def test_columns_line_up_with_kanji_and_marks() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "shown"),
-    [(0, "0:00"), (1, "0:01"), (1_000, "0:01"), (59_001, "1:00"), (3_600_000, "1:00:00")],
+    [(0, "0:00"), (1, "0:01"), (1_000, "0:01"), (59_001, "0:59"), (59_500, "1:00"), (3_600_000, "1:00:00")],
 )
 def test_lengths(ms: int, shown: str) -> None:
     assert clock(ms) == shown
