@@ -84,11 +84,6 @@ class NodeSettings:
         """Asterisk's spool; ARI recordings are made in ``spool/recording``."""
         return self.directory / "spool"
 
-    @property
-    def ended_log(self) -> Path:
-        """The witness: for every inbound leg that ended, ``EPOCH_SECONDS.mmm CHANNEL_ID Q850_CAUSE``."""
-        return self.spool / "ended.log"
-
 
 def find_asterisk(environment: Mapping[str, str] | None = None) -> Path:
     """Find the Asterisk that `tools/asterisk-tree` found or built; builds nothing itself.

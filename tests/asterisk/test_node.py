@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from dataclasses import replace
@@ -36,21 +35,6 @@ async def test_ari_wants_the_password(node: AsteriskNode) -> None:
 async def test_without_an_engine_the_carrier_is_sent_elsewhere(node: AsteriskNode) -> None:
     outcome = await Caller(NUMBER, node.settings.sip_port).run()
     assert (outcome.status, outcome.cause) == (503, 42)
-
-
-async def test_the_witness_writes_down_every_end(node: AsteriskNode) -> None:
-    caller = Caller(NUMBER, node.settings.sip_port)
-    async with BareApp(node.settings) as app:
-        call = asyncio.create_task(caller.run())
-        channel = (await app.event("StasisStart"))["channel"]["id"]
-        await app.call("DELETE", f"channels/{channel}", reason_code=17)
-        await call
-        await app.until(lambda: f" {channel} " in _text(node.settings.ended_log), within=5, what="witness")
-    at, _, cause = next(
-        line for line in _text(node.settings.ended_log).splitlines() if channel in line
-    ).split()
-    assert float(at) > 1_600_000_000
-    assert cause == "17"
 
 
 async def test_a_phone_added_through_ari_registers_and_survives_a_restart() -> None:
@@ -120,7 +104,3 @@ async def test_a_command_it_does_not_take_is_named(tmp_path: Path) -> None:
     node = AsteriskNode(local_settings(tmp_path))
     with pytest.raises(NodeError, match="core show channels"):
         await node.cli("core show channels")
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
