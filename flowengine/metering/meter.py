@@ -18,7 +18,7 @@ from flowengine.alarms import Alarms
 from flowengine.billing.rates import NoRate, Rate
 from flowengine.billing.tab import BilledLeg, Tab, outside_number
 from flowengine.call.commands import Command, Dial
-from flowengine.call.events import CALLER, SECOND, Event, Instant, LegHungUp
+from flowengine.call.events import CALLER, SECOND, CallArrived, Event, Instant, LegHungUp
 from flowengine.metering.books import Asked, Ledger
 from flowengine.metering.cuts import GRACE, Cuts
 from flowengine.metering.leg import MeteredLeg
@@ -113,11 +113,14 @@ class CallMeter:
         async with asyncio.timeout(ADMIT_S):
             return await metered.admitted
 
-    def step(self, account: str, call: str, event: Event, said: Sequence[Command]) -> None:  # noqa: ARG002
-        """See `Meter.step`."""
+    def step(self, account: str, call: str, event: Event, said: Sequence[Command]) -> None:
+        """See `Meter.step`. A call that arrives here without having been admitted goes on from an earlier life of the
+        engine: it is told again from its beginning, and what was charged then is charged once."""
         metered = self._calls.get(call)
         if metered is None:
-            return
+            if not isinstance(event, CallArrived):
+                return
+            metered = self._calls[call] = _MeteredCall(call, account)
         for leg in metered.tab.step(event, said):
             if leg.ended_at is None:
                 self._answer(metered, leg)
@@ -290,8 +293,6 @@ class CallMeter:
         self._woken.set()
 
     async def _until_due(self, grouped_until: Instant) -> None:
-        if self._rounds.is_failing:
-            grouped_until = max(grouped_until, self._rounds.not_before)
         while not self._is_urgent:
             due = self._rounds.next_due
             left = None if due is None else max(due, grouped_until) - self._clock.now()

@@ -59,7 +59,6 @@ class Rounds:
         self._order = count()
         self.is_failing = False
         self.not_before: Instant = 0
-        """After a failure: when to try again, unless somebody waits."""
 
     def ask(self, leg: MeteredLeg, at: Instant | None) -> None:
         """Let a leg be due at an instant, and at no other; None: not at all."""
@@ -69,10 +68,12 @@ class Rounds:
 
     @property
     def next_due(self) -> Instant | None:
-        """When the next leg is due."""
+        """When the next leg is to be booked; after a failure, unless somebody waits, not before `not_before`."""
         while self._due and self._due[0][0] != self._due[0][2].due_at:
             heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
+        if not self._due:
+            return None
+        return max(self._due[0][0], self.not_before) if self.is_failing else self._due[0][0]
 
     async def book(self, now: Instant) -> bool:
         """Book what is due, or the first `GROUP` legs of it; whether that was all there is, and succeeded."""
@@ -112,7 +113,7 @@ class Rounds:
 
     def _take(self, now: Instant) -> list[MeteredLeg]:
         legs: dict[MeteredLeg, None] = {}
-        while len(legs) < GROUP and (due := self.next_due) is not None and due <= now:
+        while len(legs) < GROUP and self.next_due is not None and self._due[0][0] <= now:
             leg = heapq.heappop(self._due)[2]
             leg.due_at = None
             legs[leg] = None

@@ -5,7 +5,18 @@ import pytest
 from flowengine.call.events import SECOND, CallKilled
 from flowengine.store.debits import CALLS, CREDITS, UNPAID
 from flowengine.store.tariffs import Tariffs, Terms
-from tests.metering.world import CREDIT, NUMBER, PRICE, T0, MemoryLedger, Metered, cutting, rate, tariffs
+from tests.metering.world import (
+    CREDIT,
+    NUMBER,
+    PRICE,
+    T0,
+    Caller,
+    MemoryLedger,
+    Metered,
+    cutting,
+    rate,
+    tariffs,
+)
 
 ACCOUNT = "acc_1"
 
@@ -267,6 +278,27 @@ async def test_an_answer_of_the_database_that_is_lost_changes_nothing() -> None:
     here.end("cal_2")
     await here.meter.tick(here.clock.at)
     assert (here.balance(), here.held) == (8 * CREDIT, 0)
+
+
+async def test_a_call_that_goes_on_in_another_life_of_the_engine_is_charged_once() -> None:
+    here = Here()
+    await here.buys(10 * CREDIT)
+    await here.arrives("cal_1")
+    here.answers("cal_1")
+    await here.after(100)
+    assert (here.balance(), here.held) == (8 * CREDIT, PRICE)
+    later = Here()
+    later.memory.books = here.memory.books
+    later.clock.at = T0 + 200 * SECOND
+    later.calls["cal_1"] = Caller("cal_1")
+    for event, said in here.calls["cal_1"].events:
+        later.step("cal_1", event, *said)
+    await later.after(1)
+    assert (later.balance(), later.held) == (6 * CREDIT, PRICE)
+    later.end("cal_1")
+    await later.after(1)
+    assert (later.balance(), later.held) == (6 * CREDIT, 0)
+    assert later.minutes() == [f"cal_1:caller:{n}" for n in range(4)]
 
 
 async def test_an_unknown_account_is_an_error_and_no_free_call() -> None:
