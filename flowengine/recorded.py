@@ -18,6 +18,7 @@ from flowengine.storage.plan import StoragePlan
 from flowengine.storage.retention import Retention
 from flowengine.storage.watch import looking_after
 from flowengine.store.database import Database
+from flowengine.transcribing import transcribing
 from recordings.errors import LibraryUnavailable, SoundError
 from recordings.library import RecordingLibrary
 
@@ -56,7 +57,10 @@ async def recorded_by(
     engine.storage = intake
     retention = Retention(database, library, clock)
     notices = Notices(database, notify_by(settings.notify_command), clock)
-    async with looking_after(plan, retention, notices, clock):
+    async with (
+        looking_after(plan, retention, notices, clock),
+        transcribing(database, library, settings, clock, alarms),
+    ):
         tasks = [
             asyncio.create_task(watch_library(library, alarms), name="library-watch"),
             asyncio.create_task(sweep_library(library), name="library-sweep"),
