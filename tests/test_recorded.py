@@ -5,6 +5,7 @@ The whole engine on an embedded switch, with a volume that goes away and a bucke
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,38 @@ async def _has(here: Installation, wanted: str) -> bool:
 
 async def _quiet(here: Installation) -> bool:
     return not await alarms(here)
+
+
+async def test_a_message_is_told_and_written_down_by_the_operators_programs(tmp_path: Path) -> None:
+    notes = tmp_path / "told.jsonl"
+    teller = tmp_path / "tell.py"
+    teller.write_text(f"import sys; open({str(notes)!r}, 'a').write(sys.stdin.read())")
+    writer = tmp_path / "write.py"
+    writer.write_text(
+        "import sys, wave; print('heard', wave.open(sys.argv[1]).getnframes() // 8000, 'seconds')"
+    )
+    of = settings(
+        tmp_path,
+        notify_command=f"{sys.executable} {teller}",
+        transcribe_command=f"{sys.executable} {writer} {{audio}}",
+    )
+    await seeded(of)
+    async with installation(of) as (here, ari):
+        await leave_a_message(here, ari)
+        await eventually(lambda: _has(here, "kept"))
+
+        async def written() -> bool:
+            return (await rows(here))[0].transcript is not None
+
+        await eventually(written, 30)
+        [row] = await rows(here)
+        assert row.transcript == f"heard {row.duration_ms // 1_000} seconds"
+
+        async def told() -> bool:
+            return notes.exists() and "voicemail" in notes.read_text()
+
+        await eventually(told, 30)
+        first = json.loads(notes.read_text().splitlines()[0])
+        assert (first["kind"], first["account"]) == ("voicemail", "demo")
+        assert first["data"]["duration_ms"] == row.duration_ms
+        assert first["data"]["caller"] == "+819055550123"
