@@ -1,5 +1,6 @@
 """What an operator does by hand over HTTP: agents told, recordings paused, calls ended; and the alarms they see."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ from yarl import URL
 
 from flowengine.call.commands import AgentTaken, OfferAgents
 from flowengine.call.events import SECOND
+from flowengine.flow.document import UserTransfer
 from flowengine.live.client import (
     Refused,
     hang_up,
     look,
     tell_recording,
 )
+from simulator.phones import Behaviour, Wait, seconds
+from tests.call.driving import announcement, flow
 from tests.live_served import HEADERS, Served, serving
+from tests.live_world import LiveWorld, in_virtual_time
+from tests.test_live import pictured
 
 
 @pytest.fixture
@@ -142,3 +148,35 @@ async def test_alarms_are_shown_as_long_as_they_stand(here: Served) -> None:
         assert "recordings_library" in (await socket.receive_json(timeout=5))["about"]["alarms"]
     here.alarms.clear("recordings_library")
     assert (await look(here.settings)).alarms == {}
+
+
+# A pause in the picture
+
+
+def test_a_pause_is_shown_until_it_is_taken_back_or_the_call_goes_on() -> None:
+    async def main() -> None:
+        first = UserTransfer(user="hanako", record=True, ring_timeout_s=5, connections={"timeout": "then"})
+        live = LiveWorld(
+            flow(ring=first, then=announcement("Nobody")),
+            {"hanako": Behaviour(answers_after_us=seconds(60))},
+        )
+        picture = pictured(live)
+        live.call(Wait(seconds(3_600)))
+        await asyncio.sleep(1)
+
+        def shown() -> tuple[str, bool]:
+            [call] = picture.snapshot().calls
+            return call.state, call.paused
+
+        for paused in (True, False, True):
+            assert live.engine.pause_recording("cal_1", paused=paused)
+            await asyncio.sleep(0.1)
+            assert shown() == ("ring", paused)
+        seen = [shown()]
+        while seen[-1][0] == "ring":
+            await asyncio.sleep(0.05)
+            seen.append(shown())
+        assert set(seen) == {("ring", True), ("then", False)}
+        await live.over()
+
+    in_virtual_time(main())
