@@ -96,8 +96,11 @@ class Endings:
             return  # the next connect brings the next look
 
     async def _find(self, call: str, recording: str) -> None:
-        names = stored.names(full_id(call, recording), self._pictures[call].things[recording].made_by)
+        whole, made_by = full_id(call, recording), self._pictures[call].things[recording].made_by
+        names = stored.names(whole, made_by)
         try:
+            if await stored.is_there_as_a_whole(self._client, whole, made_by):
+                names = (whole,)
             if any([await stored.runs(self._client, name) for name in names]):
                 self.expect_recording(call, recording)
                 return

@@ -118,8 +118,7 @@ class CallPicture:
     def recall(self, history: Iterable[SwitchCommand | Event], unsure: Iterable[str] = ()) -> None:
         """Rebuild the picture from what was said and heard in an earlier life of the engine.
 
-        `unsure` names things that may never have been made, for the engine died as it said so; whatever has been heard
-        of since was made.
+        `unsure` names things that are to be made (again) if they are not there; a leg that was answered is not one.
         """
         for item in history:
             if isinstance(item, SwitchCommand):
@@ -128,7 +127,7 @@ class CallPicture:
                 self.is_news(item)
         for id in unsure:
             thing = self.things.get(id)
-            if thing is not None and not (thing.rang or thing.up):
+            if thing is not None and not thing.up:
                 thing.unsure = True
 
     def recordings_on(self, bridge: str) -> list[str]:

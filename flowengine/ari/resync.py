@@ -58,7 +58,7 @@ async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapsh
         for call, picture in pictures.items()
         for id, thing in picture.things.items()
         if isinstance(thing.made_by, commands.Record)
-        for name in names(full_id(call, id), thing.made_by)
+        for name in {full_id(call, id), *names(full_id(call, id), thing.made_by)}
     }
     return Snapshot(
         {channel.id: channel for channel in (await channels).read(list[Channel])},
@@ -66,6 +66,16 @@ async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapsh
         frozenset([id for id, answer in playbacks.items() if await is_there(answer)]),
         frozenset([id for id, answer in recordings.items() if await is_there(answer)]),
     )
+
+
+def mend(picture: CallPicture, snapshot: Snapshot) -> None:
+    """Recordings that were to have two sides and have one, in an earlier life of the engine: know them as they are."""
+    for id, thing in picture.things.items():
+        match thing.made_by:
+            case commands.Record(sides=(_, *_)) as apart if full_id(picture.call, id) in snapshot.recordings:
+                thing.made_by = msgspec.structs.replace(apart, sides=())
+            case _:
+                pass
 
 
 def compare(picture: CallPicture, judged: frozenset[str], snapshot: Snapshot, at: Instant) -> Findings:

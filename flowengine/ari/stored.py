@@ -47,6 +47,13 @@ def names(name: str, made_by: SwitchCommand | None) -> tuple[str, ...]:
     return sides_of(name) if isinstance(made_by, commands.Record) and made_by.sides else (name,)
 
 
+async def is_there_as_a_whole(client: AriClient, name: str, made_by: SwitchCommand | None) -> bool:
+    """Whether a recording that was to have two sides has one, for nobody was let listen. Raises `AriError`."""
+    if names(name, made_by) == (name,):
+        return False
+    return await runs(client, name) or await is_stored(client, name)
+
+
 async def runs(client: AriClient, name: str) -> bool:
     """Whether a recording is still being made. Raises `AriError`."""
     return await is_there(client.send("GET", f"recordings/live/{name}", lane=name))

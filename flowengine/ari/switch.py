@@ -373,6 +373,7 @@ class AriSwitch:
         snapshot = await resync.look(client, self._pictures)
         for call, things in judged.items():
             if (picture := self._pictures.get(call)) is not None:
+                resync.mend(picture, snapshot)
                 self._catch_up(picture, resync.compare(picture, things, snapshot, self._clock.now()))
         for channel_id in idle - snapshot.channels.keys():
             self._inbound.ended(channel_id)

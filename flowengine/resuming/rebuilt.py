@@ -75,15 +75,18 @@ class Rebuilt(NamedTuple):
         return found
 
     def unsure(self) -> frozenset[str]:
-        """Ids of things that may never have been made on the switch."""
-        found: list[str] = []
+        """Ids of things that are to be made (again) if they are not there.
+
+        They are those which may never have been made, and all legs that rang: an Asterisk without an engine hangs up on
+        an agent who answers, so who is gone since is rung once more, and if they declined then they say so again.
+        """
+        found = [command.leg for command in _of(self.steps) if isinstance(command, commands.Dial)]
         for command in _of(self._last_steps()):
             match command:
                 case (
                     commands.Play(playback=id)
                     | commands.Record(recording=id)
                     | commands.OpenBridge(bridge=id)
-                    | commands.Dial(leg=id)
                 ):
                     found.append(id)
                 case _:
