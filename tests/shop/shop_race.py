@@ -7,6 +7,7 @@ have bought is known beforehand, whoever asked the provider and however often.
 
 import argparse
 import asyncio
+import logging
 import multiprocessing
 import signal
 import sys
@@ -17,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from random import Random
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,7 +37,7 @@ from tests.store.seed import NOON, seed
 
 RATES = exchange_rates("JPY=1000000")
 """A yen for each micro-credit, so that a price says which payment it is."""
-TASKS = 6
+TASKS = 4
 ACCOUNTS = 3
 
 
@@ -156,6 +158,7 @@ async def _work(url: str, accounts: list[str], share: int, many: int) -> None:
 
 
 def _process(url: str, accounts: list[str], share: int, many: int) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     asyncio.run(_work(url, accounts, share, many))
 
 
