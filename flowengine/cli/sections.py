@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from typer.core import TyperGroup
 
-SECTIONS: Final = {
+SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Flows": ("check", "schema", "simulate", "replay", "centre", "say"),
-    "Accounts": ("apply", "export", "device", "audio"),
+    "Accounts": ("apply", "export", "device", "audio", "numbers"),
     "What is kept": ("recordings", "voicemail", "storage", "notifications"),
+    "Money": ("credits", "rates"),
     "Running": ("serve", "dial", "doctor", "db"),
     "Live": ("top", "agent", "pause", "resume", "hang-up"),
 }
