@@ -69,17 +69,36 @@ class Asked(NamedTuple):
 async def carry_out(perform: Perform, asked: Sequence[Asked], owner: str, now: Instant) -> list[Outcome]:
     """Carry wishes out and say what came of each. Changes no leg, so that it may be done again."""
     postings = [_Posting(each, owner, now) for each in asked]
-    await _in_one(perform, postings, [each.as_wanted() for each in postings], _Posting.heard)
-    refused = [each for each in postings if each.is_refused]
-    if refused:
-        await _in_one(
-            perform, refused, [each.as_far_as_it_goes() for each in refused], _Posting.heard_after_all
-        )
+    await _in_one(perform, postings, _Posting.as_wanted, _Posting.heard)
+    if refused := [each for each in postings if each.is_refused and each.rolls]:
+        for each in refused:
+            each.rolls = False
+        await _in_one(perform, refused, _Posting.as_wanted, _Posting.heard)
+    if refused := [each for each in postings if each.is_refused]:
+        await _in_one(perform, refused, _Posting.as_far_as_it_goes, _Posting.heard_after_all)
     return [each.outcome for each in postings]
 
 
 class _Posting:
-    """One leg in one transaction."""
+    """One leg in one transaction.
+
+    In the middle of a call the increment that begins costs as much as the next one to be promised, so what is held
+    stays as it is, and the increment is paid from what is free: to settle the hold and make it again would come to the
+    same. That is `rolls`, and most of what a meter does.
+    """
+
+    __slots__ = (
+        "_charges",
+        "_cut_from",
+        "_is_promised",
+        "_leg",
+        "_missing",
+        "_now",
+        "_owner",
+        "_wishes",
+        "outcome",
+        "rolls",
+    )
 
     def __init__(self, asked: Asked, owner: str, now: Instant) -> None:
         self._leg, self._wishes, self._cut_from = asked
@@ -87,7 +106,10 @@ class _Posting:
         self._charges = [charge for charge in self._wishes.due if charge.amount]
         self._missing: list[Charge] = []
         self._is_promised = True
-        self.outcome = Outcome(len(self._wishes.due), frozenset(), len(self._wishes.promises))
+        promises = self._wishes.promises
+        wanted = promises[-1] if promises else 0
+        self.rolls = bool(wanted and wanted == self._leg.held)
+        self.outcome = Outcome(len(self._wishes.due), frozenset(), len(promises), wanted)
 
     @property
     def is_refused(self) -> bool:
@@ -97,10 +119,11 @@ class _Posting:
     def as_wanted(self) -> list[Operation]:
         """Everything, as if credit had no end: charges first, then what is given back, then the hold."""
         of, rate, wishes = self._leg.of, self._leg.rate, self._wishes
-        operations: list[Operation] = []
-        for number, charge in enumerate(self._charges):
-            entry = debits.minute(of, rate, charge)
-            operations.append(entry if number else Capture(of.hold_key, entry))
+        operations: list[Operation] = [debits.minute(of, rate, charge) for charge in self._charges]
+        if self.rolls:
+            return operations
+        if operations:
+            operations[0] = Capture(of.hold_key, debits.minute(of, rate, self._charges[0]))
         for charge in wishes.back:
             if charge.amount:
                 operations.append(self._give_back(charge))
@@ -116,7 +139,8 @@ class _Posting:
         self._missing = [charge for charge, result in of_charges if isinstance(result, NotEnough)]
         # A key that stands for something else: an earlier try, of which nobody heard, has noted a debt.
         debts = frozenset(charge.number for charge, result in of_charges if isinstance(result, KeyReused))
-        self._is_promised = not (self._wishes.promises and results and isinstance(results[-1], NotEnough))
+        promises = not self.rolls and self._wishes.promises and results
+        self._is_promised = not (promises and isinstance(results[-1], NotEnough))
         self.outcome = self.outcome._replace(unpaid=debts)
 
     def as_far_as_it_goes(self) -> list[Operation]:
@@ -125,33 +149,29 @@ class _Posting:
             return [self._release()]
         of, rate = self._leg.of, self._leg.rate
         notes = [debits.unpaid(of, rate, charge) for charge in self._missing]
-        return [*notes, self._release(), *(self._promise(amount) for amount in self._fewer())]
+        fewer = [self._promise(amount) for amount in reversed(self._wishes.promises) if amount]
+        return [*notes, self._release(), *fewer]
 
     def heard_after_all(self, results: Sequence[Result]) -> None:
-        """Take the results of `as_far_as_it_goes`."""
+        """Take the results of `as_far_as_it_goes`. The first hold that is granted is the largest that can be had."""
         if self._is_cut():
             stand = self._wishes.due.index(self._missing[0])
-            self.outcome = Outcome(stand, self.outcome.unpaid, 0)
+            self.outcome = Outcome(stand, self.outcome.unpaid, 0, 0)
             return
         debts = frozenset(charge.number for charge in self._missing)
-        promises = results[len(self._missing) + 1 :]
-        had = next((n for n, result in enumerate(promises) if isinstance(result, Held)), None)
-        promised = len(self._wishes.promises) - had if had is not None else self._free_of_charge()
-        self.outcome = self.outcome._replace(unpaid=self.outcome.unpaid | debts, promised=promised)
+        promises = self._wishes.promises
+        granted = results[len(self._missing) + 1 :]
+        free = sum(amount == 0 for amount in promises)
+        had = next((n for n, result in enumerate(granted) if isinstance(result, Held)), None)
+        promised = free if had is None else len(promises) - had
+        held = promises[promised - 1] if promised else 0
+        self.outcome = Outcome(len(self._wishes.due), self.outcome.unpaid | debts, promised, held)
 
     def _is_cut(self) -> bool:
         """Whether the call is cut before what it cannot pay: that began only now, and nothing after it was paid."""
         if self._cut_from is None or not self._missing or self._missing[0].begins_at < self._cut_from:
             return False
         return self._charges[-len(self._missing) :] == self._missing
-
-    def _fewer(self) -> list[int]:
-        """What to hold for all increments, for all but the last, and so on; the first that is granted is the most."""
-        return [amount for amount in reversed(self._wishes.promises) if amount]
-
-    def _free_of_charge(self) -> int:
-        """How many of the next increments cost nothing, and so are promised without credit."""
-        return sum(amount == 0 for amount in self._wishes.promises)
 
     def _promise(self, amount: int) -> Operation:
         return debits.promise(self._leg.of, amount, self._owner, self._now)
@@ -169,10 +189,11 @@ class _Posting:
 async def _in_one(
     perform: Perform,
     postings: Sequence[_Posting],
-    wanted: Sequence[list[Operation]],
+    wanted: Callable[[_Posting], list[Operation]],
     hear: Callable[[_Posting, Sequence[Result]], None],
 ) -> None:
     """Perform the operations of all legs at once, and tell each leg its own results."""
-    results = iter(await perform([operation for of_leg in wanted for operation in of_leg]))
-    for posting, of_leg in zip(postings, wanted, strict=True):
+    each_wants = [wanted(posting) for posting in postings]
+    results = iter(await perform([operation for of_leg in each_wants for operation in of_leg]))
+    for posting, of_leg in zip(postings, each_wants, strict=True):
         hear(posting, list(islice(results, len(of_leg))))

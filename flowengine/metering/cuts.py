@@ -29,7 +29,7 @@ class Cuts:
 
     def look_at(self, call: str, legs: Iterable[MeteredLeg], *, may_cut: bool) -> None:
         """Take note of how the legs of a call stand after they were booked."""
-        short = [leg for leg in legs if leg.is_short and leg.is_talking] if may_cut else []
+        short = [leg for leg in legs if leg.is_short and leg.is_talking] if may_cut else None
         if short:
             self._short[call] = short
         elif self._short.pop(call, None) is not None:

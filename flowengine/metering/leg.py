@@ -42,6 +42,8 @@ class Outcome(NamedTuple):
     """The numbers of those among them that are noted as debts."""
     promised: int
     """For so many increments after those due credit is held."""
+    held: MicroCredits
+    """How much that is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +54,7 @@ class MeteredLeg:
         cut_at: the call is being cut, and nothing starts from here on.
         charged: increments 0 to this one, which is left out, stand in the ledger.
         promised: for so many further ones credit is held.
+        held: how much that is, as far as known; None after a booking that nobody knows the end of.
         owing: the numbers of those charged that are debts.
         is_short: the ledger had not enough when it was last asked.
         due_at: when its wishes are to be asked for, if ever.
@@ -64,6 +67,7 @@ class MeteredLeg:
     cut_at: Instant | None = None
     charged: int = 0
     promised: int = 0
+    held: MicroCredits | None = None
     owing: set[int] = field(default_factory=set)
     is_short: bool = False
     is_settled: bool = False
@@ -73,7 +77,7 @@ class MeteredLeg:
     def covered_until(self) -> Instant:
         """How far what is charged and promised goes; of a leg that was answered."""
         assert self.answered_at is not None
-        return charge(self.charged + self.promised, self.answered_at, self.rate).begins_at
+        return self._begins(self.charged + self.promised)
 
     @property
     def is_talking(self) -> bool:
@@ -96,14 +100,13 @@ class MeteredLeg:
             return Wishes((), due, ())
         begun = max(begun, self.charged)
         soon = started(answered_at, now + AHEAD + 1, rate)
-        paid = price_of_charges(begun, rate)
-        return Wishes((), due, tuple(price_of_charges(n, rate) - paid for n in range(begun + 1, soon + 1)))
+        return Wishes((), due, self._prices(begun, soon))
 
     def take(self, wishes: Wishes, outcome: Outcome) -> None:
         """Remember what the ledger did."""
         self.charged += outcome.stand - len(wishes.back)
         self.owing |= outcome.unpaid
-        self.promised = outcome.promised
+        self.promised, self.held = outcome.promised, outcome.held
         missing = outcome.stand < len(wishes.due) or outcome.promised < len(wishes.promises)
         self.is_short = missing and self.ended_at is None
         if self.ended_at is not None:
@@ -118,10 +121,28 @@ class MeteredLeg:
             return None if self.is_settled else now
         if not self.is_talking:
             return None
-        assert self.answered_at is not None
-        next_begins = charge(self.charged, self.answered_at, self.rate).begins_at
+        next_begins = self._begins(self.charged)
         if self.is_short:
             return (
                 min(max(next_begins, now) + 1, now + RETRY) if waits_for_credit else max(next_begins, now) + 1
             )
         return max(min(next_begins, self.covered_until - AHEAD), now) + 1
+
+    def _begins(self, number: int) -> Instant:
+        """When an increment begins."""
+        assert self.answered_at is not None
+        if not number:
+            return self.answered_at
+        return self.answered_at + (self.rate.first_s + (number - 1) * self.rate.following_s) * SECOND
+
+    def _prices(self, first: int, after: int) -> tuple[MicroCredits, ...]:
+        """What the increments from `first` up to each one before `after` cost together."""
+        if first >= after:
+            return ()
+        rate = self.rate
+        total = price_of_charges(1, rate) if not first else rate.price_of(rate.following_s)
+        prices = [total]
+        if after - first > 1:
+            following = rate.price_of(rate.following_s)
+            prices += [total + n * following for n in range(1, after - first)]
+        return tuple(prices)

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 BOOK_S: Final = 15.0
 """The longest a transaction may take, in seconds, before the database counts as failed."""
-GROUP: Final = 400
+GROUP: Final = 1_000
 """Legs in one transaction at most, so that none takes long."""
 PAUSE: Final = SECOND
 """After a failure, until it is tried again."""
@@ -89,7 +89,12 @@ class Rounds:
         try:
             async with asyncio.timeout(BOOK_S):
                 outcomes = await self._ledger.transact(sorted({leg.of.account for leg in legs}), work)
-        except Exception as error:
+        except BaseException as error:
+            for leg in legs:
+                leg.held = None  # nobody knows
+            if not isinstance(error, Exception):
+                self._again(legs, now)
+                raise
             if _is_away(error):
                 self.is_failing, self.not_before = True, now + PAUSE
                 self._again(legs, now)
