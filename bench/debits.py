@@ -2,7 +2,8 @@
 
 All calls are answered at one moment, so each minute they are due together, and the meter books them in its groups:
 each debits the minute that begins and goes on holding the next. The baseline is the driver alone in the same database
-in groups of the same size: for each minute a transfer inserted and its two balances updated, looking at nothing. turns, so that a slow minute of the disk is everybody's. PostgreSQL runs in a folder of its own for the time of the
+in groups of the same size: for each minute a transfer inserted and its two balances updated, looking at nothing. They
+take turns, so that a slow minute of the disk is everybody's. PostgreSQL runs in a folder of its own for the time of the
 measurement, without fsync for both.
 """
 
