@@ -87,10 +87,10 @@ async def open_till(session: AsyncSession, account: str) -> Till:
     Raises:
         NotStored: there is no such account.
     """
-    if await session.scalar(select(Account.id).where(Account.id == account)) is None:
-        raise NotStored(f"there is no account {account}")
     places = [(account, name) for name in NAMES]
     if len(await ledger.lock(session, places)) < len(places):
+        if await session.scalar(select(Account.id).where(Account.id == account)) is None:
+            raise NotStored(f"there is no account {account}")
         await open_credits(session, account)
         await ledger.open_account(session, account, ADJUSTMENTS, "credit", None)
         await ledger.lock(session, places)
