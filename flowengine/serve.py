@@ -27,7 +27,7 @@ from flowengine.live.client import new_token, remember_engine
 from flowengine.live.http import LiveRoutes
 from flowengine.live.picture import LivePicture
 from flowengine.metering.meter import CallMeter
-from flowengine.metering.opened import metering
+from flowengine.prepaid import prepaid_by
 from flowengine.prompting import Prompting
 from flowengine.recorded import Recorded, recorded_by
 from flowengine.resuming.taking_back import EarlierCalls
@@ -149,9 +149,7 @@ class _Opening:
         settings, engine, enter = self.settings, self.engine, self.stack.enter_async_context
         self.recorded = await enter(recorded_by(engine, settings, self.database, self.alarms))
         if settings.billing == "prepaid":
-            metered = metering(self.database, settings.ari_app, self.clock, engine.happened, self.alarms)
-            self.meter = await enter(metered)
-            engine.meter = self.meter
+            self.meter = await enter(prepaid_by(engine, settings, self.database, self.alarms))
 
     async def switch_on(self, ari: AriSettings) -> None:
         """The switch, health and the live picture; from here on calls come in."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from flowengine.shop.words import money_words
+
 
 def words(kind: str, data: Mapping[str, Any]) -> str:
     """A sentence for a notification; kinds that are not known here are told by their name."""
@@ -20,12 +22,14 @@ def words(kind: str, data: Mapping[str, Any]) -> str:
         case "voicemail":
             whom = f" for {data['user']}" if data["user"] else ""
             return f"New message{whom} from {data['caller']} to {data['number']}, {_seconds(data['duration_ms'])} s."
+        case "voicemail_transcript":
+            return f"The message from {data['caller']} to {data['number']} was written down."
         case "recording_lost":
             return f"A recording of {data['caller']} to {data['number']} is lost: {data['problem']}."
         case "retention_deleted":
             return f"{data['many']} recordings older than {data['months']} months were deleted."
         case _:
-            return f"{kind}."
+            return money_words(kind, data) or f"{kind}."
 
 
 def _minutes(ms: int) -> str:

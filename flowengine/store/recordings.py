@@ -191,6 +191,7 @@ async def delete_recordings(
     await rooms.open_rooms(session, account, at)
     for row in deleted:
         row.status, row.deleted_at, row.deleted_by = "deleted", moment(at), by[:100]
+        row.transcript = None  # what was said goes with its sound
     await session.flush()
     room = [(row.id, row.call_id, row.duration_ms) for row in deleted]
     await rooms.free_rooms(session, account, room, by, at)
