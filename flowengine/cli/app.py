@@ -9,7 +9,24 @@ import sys
 
 import typer
 
-from flowengine.cli import accounts, audio, calls, flows, live, recordings, service, sound, storage, voicemail
+from flowengine.cli import (
+    accounts,
+    audio,
+    calls,
+    credits,
+    flows,
+    invoice,
+    live,
+    numbers,
+    plan,
+    rates,
+    reconcile,
+    recordings,
+    service,
+    sound,
+    storage,
+    voicemail,
+)
 from flowengine.cli.sections import Sections
 
 app = typer.Typer(
@@ -30,6 +47,12 @@ audio.add_to(app)
 recordings.add_to(app)
 voicemail.add_to(app)
 storage.add_to(app)
+rates.add_to(app)
+numbers.add_to(app)
+credits.add_to(app)
+plan.add_to(app)
+invoice.add_to(app)
+reconcile.add_to(app)
 service.add_to(app)
 live.add_to(app)
 

@@ -8,7 +8,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Flows": ("check", "schema", "simulate", "replay", "centre", "say"),
     "Accounts": ("apply", "export", "device", "audio", "numbers"),
     "What is kept": ("recordings", "voicemail", "storage", "notifications"),
-    "Money": ("credits", "rates"),
+    "Money": ("credits", "plan", "rates", "invoice", "reconcile"),
     "Running": ("serve", "dial", "doctor", "db"),
     "Live": ("top", "agent", "pause", "resume", "hang-up"),
 }
