@@ -109,14 +109,16 @@ async def _left(
     session: AsyncSession, held: ColumnElement[bool], last: int, over_before: Instant | None
 ) -> tuple[list[CallId], list[tuple[str, str]]]:
     """Calls that are over and held for, with the last ones; and what is held for calls that are not known."""
-    ids = set(await session.scalars(select(Hold.call_id).where(Hold.name == CREDITS, held)))
+    held_for = select(Hold.call_id).where(Hold.name == CREDITS, held)
     is_over: list[ColumnElement[bool]] = [Call.disposition.is_not(None)]
     if over_before is not None:
         is_over.append(Call.ended_at <= over_before)
-    calls = [CallId(*row) for row in await session.execute(select(*CALL).where(Call.id.in_(ids), *is_over))]
+    rows = await session.execute(select(*CALL).where(Call.id.in_(held_for), *is_over))
+    calls = [CallId(*row) for row in rows]
     if last:
         newest = select(*CALL).where(Call.disposition.is_not(None)).order_by(Call.id.desc()).limit(last)
-        calls += [CallId(*row) for row in await session.execute(newest) if row[0] not in ids]
+        known = {call.id for call in calls}
+        calls += [CallId(*row) for row in await session.execute(newest) if row[0] not in known]
     strays = await session.execute(
         select(Hold.account_id, Hold.key)
         .outerjoin(Call, Call.id == Hold.call_id)

@@ -81,7 +81,7 @@ class Reconciliation:
             NotStored: there is no such account.
         """
         async with self.database.reading() as session:
-            tariffs = await load_tariffs(session)
+            tariffs = await load_tariffs(session, former=True)
             accounts = sorted(tariffs.terms) if self.account is None else [self.account]
         for account in accounts:
             async for found in self._of_account(account, tariffs):

@@ -62,8 +62,13 @@ class Tariffs:
 _FINISH: Final[WhenRunningOut] = "finish"
 
 
-async def load_tariffs(session: AsyncSession, known: Tariffs | None = None) -> Tariffs:
-    """Read them; the deck of `known` is kept when the rates are the same."""
+async def load_tariffs(
+    session: AsyncSession, known: Tariffs | None = None, *, former: bool = False
+) -> Tariffs:
+    """Read them; the deck of `known` is kept when the rates are the same.
+
+    With `former`, numbers that were given back are among them, for calls of old must still be reckoned.
+    """
     mark = await fingerprint(session)
     if known is not None and known.mark == mark:
         deck = known.deck
@@ -73,18 +78,18 @@ async def load_tariffs(session: AsyncSession, known: Tariffs | None = None) -> T
     return Tariffs(
         deck=deck,
         mark=mark,
-        numbers=await _numbers(session),
+        numbers=await _numbers(session, former),
         terms=await _terms(session),
         users=await _users(session),
     )
 
 
-async def _numbers(session: AsyncSession) -> dict[str, Kind]:
-    """All numbers that are an account's or were: calls on a number given back must still be reckoned."""
+async def _numbers(session: AsyncSession, former: bool) -> dict[str, Kind]:
     found = {}
-    offered = select(OfferedNumber.e164, OfferedNumber.country, OfferedNumber.type)
-    owned = select(Number.e164, Number.country, Number.type)
-    for statement in (offered, owned):
+    statements = [select(Number.e164, Number.country, Number.type)]
+    if former:  # a number that was sold is offered again
+        statements.insert(0, select(OfferedNumber.e164, OfferedNumber.country, OfferedNumber.type))
+    for statement in statements:
         for e164, country, type_ in await session.execute(statement):
             found[e164] = Kind(country, _number_type(type_))
     return found

@@ -1,4 +1,4 @@
-"""Calls on a real Asterisk are charged by the minute, by the documented boundary to the microsecond, and cut in time."""
+"""Calls on a real Asterisk are charged by the minute, to the microsecond of the boundary, and cut in time."""
 
 from __future__ import annotations
 

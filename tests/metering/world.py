@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from flowengine.alarms import Alarms
 from flowengine.billing.rates import Deck, Rate
+from flowengine.billing.tab import BilledLeg, Tab
 from flowengine.call.commands import Command, Dial
 from flowengine.call.events import (
     CALLER,
@@ -118,6 +119,14 @@ class Caller:
     events: list[tuple[Event, tuple[Command, ...]]] = field(default_factory=list)
     warned: list[int] = field(default_factory=list)
     is_over: bool = False
+
+    def legs(self) -> list[BilledLeg]:
+        """What of it costs, by its events alone."""
+        tab = Tab()
+        for event, said in self.events:
+            tab.step(event, said)
+        tab.close()
+        return list(tab.legs.values())
 
 
 class Metered:
