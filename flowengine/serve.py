@@ -30,6 +30,7 @@ from flowengine.metering.meter import CallMeter
 from flowengine.prepaid import prepaid_by
 from flowengine.prompting import Prompting
 from flowengine.recorded import Recorded, recorded_by
+from flowengine.resuming import alive
 from flowengine.resuming.taking_back import EarlierCalls
 from flowengine.routing.agents import Agent, Wish
 from flowengine.routing.desk import Outlets
@@ -126,7 +127,9 @@ class _Opening:
         self.picture = picture_of(self.engine, watch)
         # The only engine of an embedded database takes all open calls for its own.
         owner = None if self.database.is_sqlite else settings.ari_app
-        self.earlier = EarlierCalls(self.engine, self.database, self.journal, owner)
+        self.earlier = EarlierCalls(
+            self.engine, self.database, self.journal, owner, settings.data_dir / alive.FILE
+        )
         await self.earlier.read()
 
     async def what_calls_need(self, heard: dict[str, str] | None, progress: Progress | None) -> None:

@@ -19,13 +19,14 @@ from typing import Final, NamedTuple
 
 from flowengine.call import commands
 from flowengine.call.commands import Command, SwitchCommand
-from flowengine.call.events import SECOND, Event
+from flowengine.call.events import SECOND, Event, Instant
 from flowengine.call.machine import CallMachine, digest
 from flowengine.flow.document import Flow
 from flowengine.ports import Arrival
 
 UNCERTAIN_US: Final = 2 * SECOND
-"""Commands of the last step, and of steps so shortly before it, may not have reached the switch."""
+"""Commands said so shortly before the engine died may not have reached the switch. If nobody knows when that was, those
+of the last step, and of steps so shortly before it."""
 
 
 class Row(NamedTuple):
@@ -74,14 +75,17 @@ class Rebuilt(NamedTuple):
             found += (command for command in step.said if type(command) in kinds)  # type: ignore[misc]
         return found
 
-    def unsure(self) -> frozenset[str]:
+    def unsure(self, alive_at: Instant | None = None) -> frozenset[str]:
         """Ids of things that are to be made (again) if they are not there.
 
         They are those which may never have been made, and all legs that rang: an Asterisk without an engine hangs up on
         an agent who answers, so who is gone since is rung once more, and if they declined then they say so again.
+
+        Args:
+            alive_at: when the engine was last at work, if anybody knows.
         """
         found = [command.leg for command in _of(self.steps) if isinstance(command, commands.Dial)]
-        for command in _of(self._last_steps()):
+        for command in _of(self._last_steps(alive_at)):
             match command:
                 case (
                     commands.Play(playback=id)
@@ -93,24 +97,25 @@ class Rebuilt(NamedTuple):
                     pass
         return frozenset(found)
 
-    def again(self, known_recordings: Collection[str] = ()) -> list[Command]:
+    def again(self, known_recordings: Collection[str] = (), alive_at: Instant | None = None) -> list[Command]:
         """What to do (once more), besides what the switch finds out by itself.
 
         Args:
             known_recordings: those which are noted as expected, kept or lost: they are on their way already.
+            alive_at: when the engine was last at work, if anybody knows.
         """
         open_things = set(self.machine.call.open_things)
         return [
             *_desk(self.steps, open_things),
             *_library(self.steps, open_things, known_recordings),
-            *_changes(self._last_steps()),
+            *_changes(self._last_steps(alive_at)),
             *_timers(self.steps, open_things),
         ]
 
-    def _last_steps(self) -> list[Step]:
-        last = self.steps[-1]
-        since = last.event.at - UNCERTAIN_US
-        return [step for step in self.steps if step is last or step.event.at >= since]
+    def _last_steps(self, alive_at: Instant | None) -> list[Step]:
+        last = self.steps[-1].event.at
+        since = (last if alive_at is None else alive_at) - UNCERTAIN_US
+        return [step for step in self.steps if step.event.at >= since]
 
 
 def rebuild(flow: Flow, rows: Sequence[Row]) -> Rebuilt:

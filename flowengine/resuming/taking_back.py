@@ -14,6 +14,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -21,11 +22,12 @@ from sqlalchemy import select
 
 from flowengine.ari.client import AriClient, AriError
 from flowengine.call.commands import SwitchCommand
-from flowengine.call.events import Event
+from flowengine.call.events import SECOND, Event
 from flowengine.flow.document import Flow
 from flowengine.left_over import close_left_over
 from flowengine.ports import Arrival, Desk
-from flowengine.resuming.rebuilt import Rebuilt, Row, rebuild
+from flowengine.resuming.alive import last_alive, prove_life
+from flowengine.resuming.rebuilt import UNCERTAIN_US, Rebuilt, Row, rebuild
 from flowengine.routing.directory import PublishedFlow
 from flowengine.runtime import Engine
 from flowengine.store.database import Database
@@ -70,15 +72,23 @@ class EarlierCalls:
 
     Args:
         owner: the name of this engine; None: it is the only one of its database, and all calls are its own.
+        proof: the file of its proof of life (see `alive`).
     """
 
     def __init__(
-        self, engine: Engine, database: Database, journal: DatabaseJournal, owner: str | None
+        self,
+        engine: Engine,
+        database: Database,
+        journal: DatabaseJournal,
+        owner: str | None,
+        proof: Path,
     ) -> None:
         self._engine = engine
         self._database = database
         self._journal = journal
         self._owner = owner
+        self._proof = proof
+        self._alive_at = last_alive(proof)
         self._began = time.monotonic()
         self._calls: list[TakenBack] = []
         self._lost: list[RunningCall] = []
@@ -106,17 +116,24 @@ class EarlierCalls:
     def tell(self, switch: ResumableSwitch) -> None:
         """Make the switch know the calls, before it connects."""
         for row, rebuilt in self._calls:
-            switch.resume(rebuilt.arrival(row.channel), row.id, rebuilt.history(), rebuilt.unsure())
+            switch.resume(
+                rebuilt.arrival(row.channel), row.id, rebuilt.history(), rebuilt.unsure(self._alive_at)
+            )
 
     @contextlib.asynccontextmanager
     async def going_on(self, switch: ResumableSwitch) -> AsyncIterator[None]:
-        """Let the calls go on as soon as the switch has looked, while the context is open."""
-        task = asyncio.create_task(self._go_on(switch), name="earlier-calls")
+        """Let the calls go on as soon as the switch has looked, and prove that this engine lives, for the next one."""
+        task = asyncio.create_task(self._live(switch), name="earlier-calls")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _live(self, switch: ResumableSwitch) -> None:
+        await self._go_on(switch)
+        # Should this engine die now, what the last one had not done was done by neither.
+        await prove_life(self._proof, lambda: self._journal.is_prompt, UNCERTAIN_US / SECOND)
 
     async def _rebuilt(self, row: RunningCall) -> Rebuilt | None:
         entries = await self._journal.read(row.id)
@@ -142,7 +159,7 @@ class EarlierCalls:
             known = await self._known_recordings([each.row.id for each in self._calls])
             await _until_ready(switch.client)
             for done, (row, rebuilt) in enumerate(self._calls, start=1):
-                self._engine.go_on(row.id, rebuilt.steps, rebuilt.again(known[row.id]))
+                self._engine.go_on(row.id, rebuilt.steps, rebuilt.again(known[row.id], self._alive_at))
                 if not done % AT_ONCE:
                     await asyncio.sleep(0)
         except Exception:

@@ -36,6 +36,7 @@ from flowengine.store.journal_rows import (
 LINGER_S: Final = 0.002
 GROUP: Final = 64
 MAX_WAITING: Final = 4_096
+PROMPT_S: Final = 0.5
 COMMIT_S: Final = 15.0
 """The longest a commit may take, in seconds, before the database counts as failed."""
 
@@ -73,6 +74,7 @@ class DatabaseJournal:
         self._accounts: dict[str, str] = {}
         """The account of each open call."""
         self._closing = False
+        self._committing_since: float | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,6 +140,12 @@ class DatabaseJournal:
             await withdraw(session, account, call)
         self._accounts.pop(call, None)
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether rows are written as fast as they come, and nobody waits for a slow database."""
+        since = self._committing_since
+        return since is None or asyncio.get_running_loop().time() - since < PROMPT_S
+
     async def drain(self) -> None:
         """Write what waits, take nothing more, and stop. Twice is once."""
         self._closing = True
@@ -186,6 +194,7 @@ class DatabaseJournal:
 
     async def _commit(self, group: list[_Waiting]) -> None:
         """Commit a group and tell everybody in it; never raises for a failing database."""
+        self._committing_since = asyncio.get_running_loop().time()
         try:
             await self._store([each.what for each in group])
         except IntegrityError:
@@ -202,6 +211,8 @@ class DatabaseJournal:
         else:
             for each in group:
                 _tell(each.safe, None)
+        finally:
+            self._committing_since = None
 
     async def _commit_alone(self, what: Write) -> Exception | None:
         """Commit one write; gives what is wrong with it. One that is stored already is as good as written."""
