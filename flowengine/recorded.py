@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from flowengine.alarms import Alarms
+from flowengine.beside import beside
 from flowengine.config import Settings
 from flowengine.intake import Intake
 from flowengine.keeping import LibraryKeeper
@@ -60,17 +61,9 @@ async def recorded_by(
     async with (
         looking_after(plan, retention, notices, clock),
         transcribing(database, library, settings, clock, alarms),
+        beside(watch_library(library, alarms), sweep_library(library)),
     ):
-        tasks = [
-            asyncio.create_task(watch_library(library, alarms), name="library-watch"),
-            asyncio.create_task(sweep_library(library), name="library-sweep"),
-        ]
-        try:
-            yield Recorded(library, plan, retention, intake)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        yield Recorded(library, plan, retention, intake)
 
 
 async def watch_library(library: RecordingLibrary, alarms: Alarms) -> None:

@@ -7,9 +7,9 @@ parts opened before are closed again.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -19,6 +19,7 @@ from flowengine.ari.devices import LineSettings
 from flowengine.ari.errors import AriError
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
+from flowengine.beside import beside
 from flowengine.call.events import SECOND, Instant
 from flowengine.clock import SystemClock
 from flowengine.config import Settings
@@ -184,10 +185,8 @@ class _Opening:
         """What goes on beside calls; the engine is open."""
         if waiting := await self.recorded.intake.resume():
             log.info("recordings of an earlier engine fetched", recordings=waiting)
-        following = _follow(self.news, self._renew)
-        await self.stack.enter_async_context(
-            _background(catalogue=following, sounds=self.prompting.sweep_hourly())
-        )
+        work = beside(_follow(self.news, self._renew), self.prompting.sweep_hourly())
+        await self.stack.enter_async_context(work)
         return Installation(
             self.settings,
             self.database,
@@ -294,18 +293,6 @@ async def _follow(news: AsyncIterator[Catalog], renew: Callable[[Catalog], Await
             log.exception("catalogue not renewed")
         else:
             log.info("catalogue renewed", numbers=len(catalog.numbers))
-
-
-@contextlib.asynccontextmanager
-async def _background(**work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run these, by name, for as long as the context is open."""
-    tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _drain(engine: Engine, within_s: float) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 import structlog
 
 from flowengine.alarms import Alarms
+from flowengine.beside import beside
 from flowengine.call.events import SECOND, Instant
 from flowengine.config import Settings
 from flowengine.ports import Clock
@@ -160,9 +161,5 @@ async def transcribing(
         return
     transcriber = CommandTranscriber(settings.transcribe_command)
     work = Transcription(database, library, transcriber, settings.ari_app, clock, alarms)
-    task = asyncio.create_task(work.run(), name="transcription")
-    try:
+    async with beside(work.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from flowengine.beside import beside
 from flowengine.call.events import SECOND
 from flowengine.ports import Clock
 from flowengine.storage.notices import Notices
@@ -35,16 +36,5 @@ async def looking_after(
 
     if given_back := await plan.give_back_left_over():
         log.info("room given back that an earlier engine held", recordings=given_back)
-    work = {
-        "storage-plan": plan.run(),
-        "retention": retention.run_hourly(),
-        "notifications": notices.run(),
-        "stray-holds": sweep(),
-    }
-    tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
-    try:
+    async with beside(plan.run(), retention.run_hourly(), notices.run(), sweep()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
