@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 POLL_S: Final = 1.0
 ARREARS_S: Final = 3_600
+FAILING_S: Final = 60
 
 
 class MonthlyFees:
@@ -37,20 +38,30 @@ class MonthlyFees:
         self._clock = clock
         self._fees = fees
         self._arrears_at: Instant = 0
+        self._failing: dict[str, Instant] = {}
 
     async def tick(self) -> int:
-        """Charge what is due; of how many accounts."""
+        """Charge what is due; of how many accounts. One that fails is tried again in a minute, and stops no other."""
         now = self._clock.now()
         async with self._database.reading() as session:
             due = await subscriptions.due_accounts(session, now)
             if now >= self._arrears_at:
                 due += await subscriptions.accounts_in_arrears(session)
                 self._arrears_at = now + ARREARS_S * SECOND
-        for account in dict.fromkeys(due):
-            charge = partial(subscriptions.charge_due, account=account, now=now, fees=self._fees)
+        self._failing = {account: until for account, until in self._failing.items() if until > now}
+        charged = [await self._charge(each, now) for each in dict.fromkeys(due) if each not in self._failing]
+        return sum(charged)
+
+    async def _charge(self, account: str, now: Instant) -> bool:
+        charge = partial(subscriptions.charge_due, account=account, now=now, fees=self._fees)
+        try:
             charged = await transact(self._database, charge)
-            log.info("monthly fees", account=account, charged=charged)
-        return len(due)
+        except Exception:
+            log.exception("monthly fees not charged", account=account)
+            self._failing[account] = now + FAILING_S * SECOND
+            return False
+        log.info("monthly fees", account=account, charged=charged)
+        return True
 
     async def run(self) -> None:
         """Charge for ever."""

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from flowengine.billing.number_fees import NumberFees
 from flowengine.call.events import SECOND
 from flowengine.ports import Clock
+from flowengine.routing.numbers import masked
 from flowengine.shop.carrier import Carrier, CarrierRefused, CarrierUnreachable
 from flowengine.shop.inventory import read_inventory
 from flowengine.store import number_orders, numbers, offered
@@ -125,8 +126,13 @@ class NumberShop:
                 done += (await self._place(order, "")).state == "owned"
             except ShopRefused as refused:
                 log.warning("order given up", order=order.id, account=order.account, code=refused.code)
+            except Exception:
+                log.exception("order not carried on", order=order.id, account=order.account)
         for account, offer in releases:
-            done += await self._hand_back(account, offer)
+            try:
+                done += await self._hand_back(account, offer)
+            except Exception:
+                log.exception("number not handed back", account=account, number=masked(offer.e164))
         return done
 
     async def _replace(self, offers: list[Offer]) -> int:
@@ -171,8 +177,8 @@ class NumberShop:
         try:
             async with asyncio.timeout(CARRIER_S):
                 await self._carrier.release(offer)
-        except CarrierRefused as refused:
-            log.error("carrier does not take a number back", account=account, problem=str(refused))
+        except CarrierRefused:
+            log.error("carrier does not take a number back", account=account, number=masked(offer.e164))
             return False
         except (CarrierUnreachable, TimeoutError):
             log.warning("carrier not reached, number handed back later", account=account)

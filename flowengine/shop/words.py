@@ -10,10 +10,15 @@ from flowengine.billing.money import format_credits
 def money_words(kind: str, data: Mapping[str, Any]) -> str | None:
     """A sentence for a notification of the shop; None for what is not of the shop."""
     match kind:
+        case "number_arrears" if data["days"] >= data["grace_days"]:
+            return (
+                f"{data['number']} takes no calls, for its monthly fee is not paid for {data['days']} days. The number"
+                " is kept: buy credits, or release it."
+            )
         case "number_arrears":
             return (
-                f"The monthly fee of {data['number']}, {format_credits(data['fee'])} credits, could not be paid for"
-                f" {data['days']} days. Buy credits: after {data['grace_days']} days the number takes no more calls."
+                f"The monthly fee of {data['number']}, {_unpaid(data)} Buy credits: after"
+                f" {data['grace_days']} days the number takes no more calls."
             )
         case "number_suspended":
             return (
@@ -24,8 +29,8 @@ def money_words(kind: str, data: Mapping[str, Any]) -> str | None:
             return f"{data['number']} is paid and takes calls again."
         case "plan_arrears":
             return (
-                f"The monthly fee of the storage plan {data['plan']}, {format_credits(data['fee'])} credits, could not"
-                f" be paid for {data['days']} days. Buy credits: after {data['grace_days']} days the free plan holds."
+                f"The monthly fee of the storage plan {data['plan']}, {_unpaid(data)} Buy credits: after"
+                f" {data['grace_days']} days the free plan holds."
             )
         case "plan_ended":
             return (
@@ -50,6 +55,11 @@ def money_words(kind: str, data: Mapping[str, Any]) -> str | None:
             return f"{data['by']} set auto-recharge: below {below} credits, {amount} are bought."
         case _:
             return None
+
+
+def _unpaid(data: Mapping[str, Any]) -> str:
+    days = f" for {data['days']} days" if data["days"] else ""
+    return f"{format_credits(data['fee'])} credits, could not be paid{days}."
 
 
 def _bought(data: Mapping[str, Any]) -> str:

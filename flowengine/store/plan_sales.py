@@ -98,12 +98,13 @@ async def choose_plan(
             " show the new price and ask again",
         )
     running = await of_plan(session, account)
-    if found.holds_from > now:
-        assert running is not None, "only a plan with a fee has a smaller one"
-        running.next_plan = found.new.name
-    elif running is not None:
-        running.next_plan = ""
-    if found.new != seen.plan and found.holds_from <= now:
+    if running is not None:
+        is_smaller = found.new != seen.plan and (found.holds_from > now or seen.arrears_since is not None)
+        running.next_plan = found.new.name if is_smaller else ""
+    if seen.arrears_since is not None:
+        await till.demand(session, found.to_pay, f"a month of the plan {found.new.name}")
+        await charge_at(session, till, now)
+    elif found.new != seen.plan and found.holds_from <= now:
         await till.demand(session, found.to_pay, f"the plan {found.new.name} until the end of the month")
         running = running or _begun(till, seen.month)
         session.add(running)
@@ -139,9 +140,12 @@ def _quote(seen: PlanView, new: StoragePlan, now: Instant) -> PlanQuote:
     if new == seen.plan:
         return PlanQuote(seen.plan, new, now, 0, 0)
     if seen.arrears_since is not None:
-        raise ShopRefused(
-            "in_arrears", f"the month of the plan {seen.plan.name} is not paid: buy credits first"
-        )
+        if new.fee >= seen.plan.fee:
+            raise ShopRefused(
+                "in_arrears",
+                f"the month of the plan {seen.plan.name} is not paid: buy credits, or choose a smaller plan",
+            )
+        return PlanQuote(seen.plan, new, now, 0, new.fee)
     paid = seen.plan if seen.has_fee else seen.plan._replace(fee=0)
     change = change_of_plan(paid, new, seen.month, now)
     if isinstance(change, Upgrade):

@@ -203,7 +203,7 @@ async def _outcome(url: str, account: str) -> Outcome:
 
     async with open_database(url) as database, database.reading() as session:
         by_state = select(row.state, func.count()).where(row.account_id == account).group_by(row.state)
-        states = dict(await session.execute(by_state))
+        states = dict((await session.execute(by_state)).all())
         return Outcome(
             bought=await sum_of(session, of.kind == "purchase"),
             rows=sum(states.values()),

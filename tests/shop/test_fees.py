@@ -8,8 +8,10 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.billing.money import CREDIT
+from flowengine.billing.number_fees import NumberFees
 from flowengine.store import ledger, numbers, subscriptions
 from flowengine.store.catalog import read_epoch
 from flowengine.store.ledger import transact
@@ -166,3 +168,23 @@ async def test_arrears_are_tried_again_each_hour(owner: Shop) -> None:
     owner.clock.time = since + 3_600_000_000
     await owner.fees.tick()
     assert await _state(owner) == "paid"
+
+
+async def test_an_account_that_fails_stops_no_other(owner: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = (await seed(owner.database, "other", "+815055550111")).account
+    await owner.fund(5 * CREDIT, account=other)
+    await owner.numbers.buy(other, TWO, PRICE, "k1")
+    charge = subscriptions.charge_due
+
+    async def failing(session: AsyncSession, account: str, now: int, fees: NumberFees) -> int:
+        if account == owner.account:
+            raise ZeroDivisionError
+        return await charge(session, account, now, fees)
+
+    monkeypatch.setattr(subscriptions, "charge_due", failing)
+    owner.clock.time = at("2027-02-28T10:00:00+09:00")
+    assert [await owner.fees.tick(), await owner.fees.tick()] == [1, 0]
+    assert (await owner.balance(), await owner.balance(account=other)) == (100 * CREDIT, 0)
+    monkeypatch.undo()
+    owner.clock.time += 60_000_000
+    assert await owner.fees.tick() == 1

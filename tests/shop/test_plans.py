@@ -150,6 +150,31 @@ async def test_a_fee_that_is_not_paid_ends_in_the_free_plan_and_is_forgotten(sho
     assert await shop.balance() == 51 * CREDIT
 
 
+async def test_in_arrears_a_smaller_plan_takes_the_place_of_the_month_that_is_due(shop: Shop) -> None:
+    await shop.fund(76 * CREDIT)
+    await _choose(shop, "200k")
+    shop.clock.time = FEBRUARY
+    await shop.fund(-CREDIT * 2, "less")
+    await shop.fees.tick()
+    assert await shop.told() == ["plan_arrears"]
+    with pytest.raises(ShopRefused):
+        await _choose(shop, "50k", 25 * CREDIT)
+    await shop.fund(CREDIT, "more")
+    assert (await _quote(shop, "50k")).to_pay == 25 * CREDIT
+    await _choose(shop, "50k")
+    seen = await _view(shop)
+    assert (seen.plan, seen.arrears_since, await shop.balance(), await _room(shop)) == (
+        K50,
+        None,
+        0,
+        K50.room_ms,
+    )
+    shop.clock.time = MARCH
+    await shop.fees.tick()
+    await _choose(shop, "free")
+    assert ((await _view(shop)).plan, await _room(shop)) == (FREE, FREE.room_ms)
+
+
 async def test_credits_within_the_grace_keep_the_plan(shop: Shop) -> None:
     await shop.fund(26 * CREDIT)
     await _choose(shop, "50k")

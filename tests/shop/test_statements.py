@@ -180,6 +180,8 @@ async def test_before_the_first_sale_there_is_nothing(shop: Shop) -> None:
     ("kind", "data", "said"),
     [
         ("number_arrears", {"number": "+81", "fee": CREDIT, "days": 3, "grace_days": 7}, "1.00 credits"),
+        ("number_arrears", {"number": "+81", "fee": CREDIT, "days": 0, "grace_days": 7}, "not be paid. Buy"),
+        ("number_arrears", {"number": "+81", "fee": CREDIT, "days": 14, "grace_days": 7}, "takes no calls"),
         ("number_suspended", {"number": "+81"}, "kept"),
         ("number_resumed", {"number": "+81"}, "calls again"),
         ("plan_arrears", {"plan": "50k", "fee": CREDIT, "days": 0, "grace_days": 7}, "free plan"),
