@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
+from flowengine.ari.client import Over
 from flowengine.ari.errors import AriError
 from flowengine.ari.rest import AriResponse, Method, QueryValue
 from flowengine.ari.witness import instant_of
@@ -74,7 +75,10 @@ class Life:
         self._silent_since: Instant | None = None
 
     def heard(self, at: Instant) -> None:
-        """Anything at all came from it: an event, an answer, a pong."""
+        """Anything at all came from it: an event, an answer, a pong.
+
+        At the start of an engine: when an earlier one was last alive, for that one heard it until then.
+        """
         self.last_heard = at if self.last_heard is None else max(at, self.last_heard)
         self._silent_since = self.last_heard
         self._nobody_home = False
@@ -102,12 +106,11 @@ class Life:
         To be asked about once a second: a longer pause means that this engine stood still, and then silence
         counts anew from here.
         """
-        stood_still = self._looked is not None and now - self._looked > STOOD_STILL_S * _SECOND
-        self._looked = now
+        looked, self._looked = self._looked, now
         if self._silent_since is None:
             return None
-        if stood_still:
-            self._silent_since = now
+        if now - (self._silent_since if looked is None else looked) > STOOD_STILL_S * _SECOND:
+            self._silent_since = max(now, self._silent_since)
         bound_us = self._lost_after_us if self._nobody_home else self._silent_after_us
         return self.last_heard if now - self._silent_since >= bound_us else None
 
@@ -128,6 +131,7 @@ class Ari(Protocol):
         *,
         timeout_s: float | None = None,
         lane: str = "",
+        over: Over = "auto",
     ) -> AriResponse:
         """Send and wait for the answer; raises `AriError`."""
         ...
@@ -175,7 +179,10 @@ class LifeWatch:
         """Look once, and tell a loss."""
         if self._ari.ready:
             try:
-                await self._ari.request("GET", "asterisk/ping", timeout_s=LOOK_EVERY_S, lane="life")
+                # On the websocket it would wait behind requests that wait for a sound to end.
+                await self._ari.request(
+                    "GET", "asterisk/ping", timeout_s=LOOK_EVERY_S, lane="life", over="http"
+                )
                 self._life.heard(self._clock.now())
             except AriError:
                 pass  # no proof of life; how long there was none is what counts

@@ -14,7 +14,6 @@ Asterisk writes its own time. It is set against ours at each question, so that t
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -25,6 +24,7 @@ import structlog
 from flowengine.ari.errors import AriError, AriRefused
 from flowengine.ari.rest import AriResponse, Method, QueryValue
 from flowengine.ari.translate import NOT_FOUND, known_cause
+from flowengine.call import causes
 from flowengine.call.events import Instant
 from flowengine.ports import Clock
 
@@ -40,9 +40,8 @@ _SEGMENT: Final = timedelta(minutes=10)
 _SEGMENT_NAME: Final = re.compile(re.escape(PREFIX) + r"(\d{8}T\d{3})")
 # Looked for and not matched: a line that was torn by a power cut has the next one at its end.
 _LINE: Final = re.compile(rb"(\d{8}T\d{6}\.\d{6}) (\S+) (\d{1,3}) (\S+)$")
+_STAMP: Final = "%Y%m%dT%H%M%S.%f"
 _LONGEST_LINE: Final = 512
-_OUT_OF_ORDER: Final = 256
-"""Of how many of the last lines any may be the latest: legs that end together write as they come."""
 _LANE: Final = "witness"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,6 +55,8 @@ class Ended(msgspec.Struct, frozen=True):
     """Q.850; NORMAL when the other side gave none."""
     was_up: bool
     """Whether the leg was ever answered."""
+    is_witnessed: bool = True
+    """False where no line was left, and `at` is only the last moment at which the leg is known to have been there."""
 
 
 class Ari(Protocol):
@@ -112,20 +113,42 @@ class Witness:
                 break
         return found
 
-    async def last_sign(self, since: Instant) -> Instant | None:
-        """The last moment after `since` of which a line gives proof that this Asterisk lived; None without a line.
+    async def ends(self, gone: Mapping[str, Instant], started_at: Instant | None = None) -> dict[str, Ended]:
+        """The end of each of these legs, by the best proof there is; what the switch asks after a gap.
 
-        For an Asterisk that died while no engine was there: its other calls ended then or later. Raises `AriError`.
+        `gone` says for each leg that is no more when it was last known, before which it did not end. `started_at` is
+        given where this Asterisk died meanwhile (`Restarted`, or `Unknown` if a call is older than that start). A leg
+        without a line then ended at the last proof of life; else when it was last known, as nobody is charged for
+        minutes of which there is no proof. Raises `AriError`.
+        """
+        if not gone:
+            return {}
+        since = min(gone.values())
+        found = await self.ended(gone, since)
+        sign = None
+        if started_at is not None and len(found) < len(gone):
+            sign = await self.last_sign(since, started_at)
+        ends = {}
+        for channel, last_known in gone.items():
+            end = found.get(channel) or Ended(sign or since, causes.NORMAL, was_up=False, is_witnessed=False)
+            ends[channel] = msgspec.structs.replace(end, at=max(end.at, last_known))
+        return ends
+
+    async def last_sign(self, since: Instant, started_at: Instant) -> Instant | None:
+        """The last proof, after `since`, that this Asterisk lived before its start at `started_at`; None without one.
+
+        `started_at` is Asterisk's own time, as `liveness` has it. Raises `AriError`.
         """
         ahead_us = await self._ahead_us()
-        now = self._clock.now()
-        for name in segments(since + ahead_us, now + ahead_us):
-            tail: deque[bytes] = deque(maxlen=_OUT_OF_ORDER)
+        before = stamp_of(started_at).encode()
+        for name in segments(since + ahead_us, started_at):
+            latest = b""
             async for text in self._segment(name):
-                tail.append(text)
-            latest = max((line.at for text in tail if (line := line_of(text)) is not None), default=None)
-            if latest is not None:
-                at = min(latest - ahead_us, now)
+                found = _LINE.search(text)
+                if found is not None and latest < found[1] < before:
+                    latest, last = found[1], text
+            if latest and (line := line_of(last)) is not None:
+                at = line.at - ahead_us
                 return at if at > since else None
         return None
 
@@ -185,7 +208,7 @@ def line_of(text: bytes) -> Line | None:
         return None
     stamp, channel, cause, state = found.groups()
     try:
-        at = datetime.strptime(stamp.decode(), "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        at = datetime.strptime(stamp.decode(), _STAMP).replace(tzinfo=UTC)
         return Line(_instant(at), channel.decode(), known_cause(int(cause)), state == b"Up")
     except ValueError:
         return None
@@ -201,7 +224,12 @@ def instant_of(stamp: str) -> Instant:
 
 def segment_of(at: Instant) -> str:
     """The name of the file which has the lines of that time (of the node)."""
-    return PREFIX + (_EPOCH + timedelta(microseconds=at)).strftime("%Y%m%dT%H%M")[:12]
+    return PREFIX + stamp_of(at)[:12]
+
+
+def stamp_of(at: Instant) -> str:
+    """A time as it stands in a line."""
+    return (_EPOCH + timedelta(microseconds=at)).strftime(_STAMP)
 
 
 def segments(since: Instant, until: Instant) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowengine.ari.client import AriResponse, AriUnavailable
+from flowengine.ari.client import AriResponse, AriUnavailable, Over
 from flowengine.ari.errors import AriError
 from flowengine.ari.liveness import (
     LOST_AFTER_S,
@@ -120,6 +120,14 @@ def test_an_engine_that_stood_still_does_not_take_its_deafness_for_death() -> No
     assert watched(deaf, 70, 70) == NOW  # and then the loss is as old as the last proof
 
 
+def test_an_engine_that_has_just_started_waits_before_it_judges() -> None:
+    earlier = Life()
+    earlier.heard(NOW)  # by the engine before this one, long ago
+    earlier.refused()
+    assert watched(earlier, 1_009, 1_000) is None
+    assert watched(earlier, 1_010, 1_010) == NOW
+
+
 @given(st.lists(st.tuples(st.integers(0, 40 * SECOND), st.sampled_from(["heard", "refused", "look"]))))
 def test_a_loss_is_never_told_within_ten_seconds_of_a_sign_and_never_dated_after_it(
     history: list[tuple[int, str]],
@@ -165,6 +173,7 @@ class Node:
         *,
         timeout_s: float | None = None,
         lane: str = "",
+        over: Over = "auto",
     ) -> AriResponse:
         self.asked.set()
         if not self.alive:

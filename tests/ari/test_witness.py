@@ -19,6 +19,7 @@ from flowengine.ari.witness import (
     line_of,
     segment_of,
     segments,
+    stamp_of,
 )
 from tests.ari.scripted import ScriptedAri
 
@@ -38,10 +39,6 @@ class StillClock:
         return self.at
 
 
-def stamp(at: int) -> str:
-    return datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y%m%dT%H%M%S.%f")
-
-
 def ping(at: int) -> dict[str, object]:
     time = datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="milliseconds")
     return {"ping": "pong", "timestamp": time.replace("+00:00", "+0000")}
@@ -58,7 +55,7 @@ def node(lines: Mapping[int, str], *, ahead_us: int = 0) -> ScriptedAri:
     ari.answers["GET asterisk/ping"] = ping(NOON + ahead_us)
     for at, rest in lines.items():
         path = f"recordings/stored/{segment_of(at + ahead_us)}/file"
-        line = f"{stamp(at + ahead_us)} {rest}\n".encode()
+        line = f"{stamp_of(at + ahead_us)} {rest}\n".encode()
         ari.files[path] = ari.files.get(path, b"") + line
     return ari
 
@@ -132,7 +129,7 @@ async def test_no_end_is_told_before_the_leg_was_last_known_nor_in_the_future() 
 
 async def test_torn_and_foreign_lines_cost_no_other() -> None:
     at = NOON - SECOND
-    whole = f"{stamp(at)} sw-1.1 16 Up\n".encode()
+    whole = f"{stamp_of(at)} sw-1.1 16 Up\n".encode()
     for before in (
         b"",
         b"\n\n",
@@ -150,7 +147,7 @@ async def test_torn_and_foreign_lines_cost_no_other() -> None:
 
 async def test_a_line_that_is_being_written_is_not_read_in_part() -> None:
     ari = node({})
-    ari.files[f"recordings/stored/{segment_of(NOON)}/file"] = f"{stamp(NOON)} sw-1.1 1".encode()
+    ari.files[f"recordings/stored/{segment_of(NOON)}/file"] = f"{stamp_of(NOON)} sw-1.1 1".encode()
     assert await Witness(ari, StillClock()).ended(["sw-1.1"], NOON - SECOND) == {}
 
 
@@ -169,12 +166,39 @@ async def test_an_asterisk_that_tells_no_time_is_taken_to_have_ours() -> None:
     ].at == NOON - SECOND
 
 
-async def test_the_last_sign_of_life_is_the_latest_line_whatever_its_place() -> None:
-    first, last = NOON - 700 * SECOND, NOON - 600 * SECOND
-    ari = node({last: "sw-1.1 16 Up", first: "sw-1.2 16 Up"})
-    assert await Witness(ari, StillClock()).last_sign(NOON - 3600 * SECOND) == last
-    assert await Witness(ari, StillClock()).last_sign(last) is None
-    assert await Witness(node({}), StillClock()).last_sign(NOON - 3600 * SECOND) is None
+async def test_the_last_sign_of_life_is_the_latest_line_before_the_start_whatever_its_place() -> None:
+    first, last, start = NOON - 700 * SECOND, NOON - 600 * SECOND, NOON - 590 * SECOND
+    lines = {last: "sw-1.1 16 Up", first: "sw-1.2 16 Up", start + 1: "sw-2.1 16 Up", NOON: "sw-2.2 16 Up"}
+    for ahead_us in (0, 3600 * SECOND):
+        witness = Witness(node(lines, ahead_us=ahead_us), StillClock())
+        assert await witness.last_sign(NOON - 3600 * SECOND, start + ahead_us) == last
+        assert await witness.last_sign(last, start + ahead_us) is None
+    assert await Witness(node({}), StillClock()).last_sign(NOON - 3600 * SECOND, start) is None
+
+
+async def test_every_leg_that_is_gone_has_an_end_by_the_best_proof() -> None:
+    start = NOON - 60 * SECOND
+    lines = {
+        NOON - 100 * SECOND: "one 19 Up",
+        NOON - 80 * SECOND: "other 16 Up",
+        NOON - 10 * SECOND: "new 16 Up",
+    }
+    gone = {"one": NOON - 200 * SECOND, "lost": NOON - 150 * SECOND, "young": NOON - 70 * SECOND}
+    witness = Witness(node(lines), StillClock())
+    assert await witness.ends(gone, start) == {
+        "one": Ended(NOON - 100 * SECOND, 19, was_up=True),
+        "lost": Ended(NOON - 80 * SECOND, 16, was_up=False, is_witnessed=False),
+        "young": Ended(NOON - 70 * SECOND, 16, was_up=False, is_witnessed=False),
+    }
+    # The same Asterisk goes on: nothing but its own line shows that a leg was there any longer.
+    assert (await witness.ends(gone))["lost"].at == gone["lost"]
+    assert await witness.ends({}) == {}
+
+
+async def test_no_leg_ends_before_it_was_last_known() -> None:
+    witness = Witness(node({NOON - 100 * SECOND: "one 19 Up"}), StillClock())
+    gone = {"one": NOON - 90 * SECOND, "other": NOON - 300 * SECOND}
+    assert (await witness.ends(gone))["one"].at == NOON - 90 * SECOND
 
 
 async def test_only_what_is_old_is_pruned_and_only_the_witness() -> None:
@@ -215,7 +239,7 @@ def test_any_bytes_are_a_line_or_none(text: bytes) -> None:
 def test_a_line_is_read_as_it_was_written_whatever_was_torn_before_it(
     at: int, cause: int, torn: bytes
 ) -> None:
-    line = line_of(torn.replace(b"\n", b"") + f"{stamp(at)} sw-1.1 {cause} Up".encode())
+    line = line_of(torn.replace(b"\n", b"") + f"{stamp_of(at)} sw-1.1 {cause} Up".encode())
     assert line is not None
     assert (line.channel, line.was_up) == ("sw-1.1", True)
     assert line.cause == (cause if 1 <= cause <= 127 else 16)
