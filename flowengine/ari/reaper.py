@@ -8,7 +8,7 @@ recording, a bridge without legs. So the reaper looks now and then, for as long 
 nobody at two looks in a row, as either picture may be a moment older than the other. Playbacks and live recordings
 cannot be listed, but each lives on a leg or a bridge and ends with it; a finished recording is the library's affair.
 A peer that vanished without a BYE has a call and is none of this: Asterisk ends such a leg by its silence
-(`rtp_timeout` in `asterisk_conf/pjsip.conf`), and then it is an ordinary hang-up.
+(`rtp_timeout` in `asterisk_conf/pjsip.conf`, docs/witness.md), and then it is an ordinary hang-up.
 """
 
 import asyncio
@@ -131,8 +131,9 @@ class Reaper:
         ):  # after each connect the switch catches up, and what is known is not known yet
             self._suspects = frozenset()
             return []
-        channels = self._ari.send("GET", "channels", lane=LANE)
-        bridges = self._ari.send("GET", "bridges", lane=LANE)
+        # On the websocket, every call would wait until Asterisk has written down all channels.
+        channels = self._ari.send("GET", "channels", lane=LANE, over="http")
+        bridges = self._ari.send("GET", "bridges", lane=LANE, over="http")
         seen = Seen(
             {channel.id: channel for channel in (await channels).read(list[Channel])},
             {bridge.id: bridge for bridge in (await bridges).read(list[Bridge])},
