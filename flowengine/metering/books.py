@@ -135,6 +135,9 @@ class _Posting:
 
     def heard(self, results: Sequence[Result]) -> None:
         """Take the results of `as_wanted`."""
+        if not any(isinstance(result, NotEnough | KeyReused) for result in results):
+            self._missing, self._is_promised = [], True
+            return
         of_charges = list(zip(self._charges, results, strict=False))
         self._missing = [charge for charge, result in of_charges if isinstance(result, NotEnough)]
         # A key that stands for something else: an earlier try, of which nobody heard, has noted a debt.

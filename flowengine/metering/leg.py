@@ -92,7 +92,7 @@ class MeteredLeg:
             return Wishes((), (), (price_of_charges(1, rate),) if rings else ())
         until = now if self.cut_at is None else min(now, self.cut_at)
         begun = started(answered_at, until if ended_at is None else ended_at, rate)
-        due = tuple(charge(number, answered_at, rate) for number in range(self.charged, begun))
+        due = tuple([charge(number, answered_at, rate) for number in range(self.charged, begun)])
         if ended_at is not None:
             back = tuple(charge(number, answered_at, rate) for number in range(begun, self.charged))
             return Wishes(back, due, ())

@@ -9,22 +9,22 @@ once, and new ones are refused.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from flowengine.alarms import Alarms
 from flowengine.billing.rates import NoRate, Rate
-from flowengine.billing.tab import BilledLeg, Tab, outside_number
+from flowengine.billing.tab import BilledLeg, outside_number
 from flowengine.call.commands import Command, Dial
 from flowengine.call.events import CALLER, SECOND, CallArrived, Event, Instant, LegHungUp
+from flowengine.metering.bell import Bell
 from flowengine.metering.books import Asked, Ledger
+from flowengine.metering.calls import MeteredCall
 from flowengine.metering.cuts import GRACE, Cuts
 from flowengine.metering.leg import MeteredLeg
 from flowengine.metering.rounds import Rounds
 from flowengine.ports import Clock
-from flowengine.store.debits import BilledTo
 from flowengine.store.errors import NotStored
 from flowengine.store.tariffs import Tariffs, Terms
 
@@ -42,19 +42,6 @@ NO_CREDIT: Final = "no_credit"
 
 Load = Callable[[Tariffs], Awaitable[Tariffs]]
 """Reads the tariffs anew, given those known."""
-
-
-@dataclass(slots=True, eq=False)
-class _MeteredCall:
-    """A call and its billable legs, those that only ring included."""
-
-    id: str
-    account: str
-    tab: Tab = field(default_factory=Tab)
-    legs: dict[str, MeteredLeg] = field(default_factory=dict)
-    admitted: asyncio.Future[str | None] | None = None
-    """Who waits for the first increment to be held."""
-    is_over: bool = False
 
 
 class CallMeter:
@@ -82,11 +69,10 @@ class CallMeter:
         self._load = load
         self._clock = clock
         self._alarms = alarms
-        self._calls: dict[str, _MeteredCall] = {}
+        self._calls: dict[str, MeteredCall] = {}
         self._rounds = Rounds(ledger, owner, self._cut_from, self._booked, self._failed)
         self._cuts = Cuts(happened)
-        self._woken = asyncio.Event()
-        self._woken_cuts = asyncio.Event()
+        self._bell, self._cut_bell = Bell(), Bell()
         self._is_urgent = False
         """Somebody waits to be admitted."""
 
@@ -105,11 +91,10 @@ class CallMeter:
         rate = await self._inbound(account, number, at)
         if isinstance(rate, NoRate):
             return self._no_rate(rate)
-        self._calls[call] = metered = _MeteredCall(call, account)
+        self._calls[call] = metered = MeteredCall(call, account)
         metered.admitted = asyncio.get_running_loop().create_future()
-        self._ring(metered, CALLER, rate, number)
         self._is_urgent = True
-        self._wake()
+        self._ask(metered.ring(CALLER, rate, number))
         async with asyncio.timeout(ADMIT_S):
             return await metered.admitted
 
@@ -120,7 +105,7 @@ class CallMeter:
         if metered is None:
             if not isinstance(event, CallArrived):
                 return
-            metered = self._calls[call] = _MeteredCall(call, account)
+            metered = self._calls[call] = MeteredCall(call, account)
         for leg in metered.tab.step(event, said):
             if leg.ended_at is None:
                 self._answer(metered, leg)
@@ -190,14 +175,7 @@ class CallMeter:
         self._alarms.raise_(NO_RATE, str(missing))
         return NO_RATE
 
-    def _ring(self, metered: _MeteredCall, leg: str, rate: Rate, number: str, user: str = "") -> MeteredLeg:
-        """A leg may be answered soon: its first increment is to be held."""
-        made = MeteredLeg(BilledTo(metered.account, metered.id, leg, number, user), rate)
-        metered.legs[leg] = made
-        self._ask(made)
-        return made
-
-    def _dial(self, metered: _MeteredCall, command: Dial, at: Instant) -> None:
+    def _dial(self, metered: MeteredCall, command: Dial, at: Instant) -> None:
         """A number out in the world is rung; one without a rate is told now, for nobody can stop the call."""
         number = outside_number(command.endpoint)
         if number:
@@ -206,9 +184,9 @@ class CallMeter:
                 self._no_rate(rate)
             else:
                 user = self.tariffs.users.get(command.endpoint, "")
-                self._ring(metered, command.leg, rate, number, user)
+                self._ask(metered.ring(command.leg, rate, number, user))
 
-    def _answer(self, metered: _MeteredCall, billed: BilledLeg) -> None:
+    def _answer(self, metered: MeteredCall, billed: BilledLeg) -> None:
         """A leg costs from now on, by the rate of this very instant."""
         leg = metered.legs.get(billed.id)
         inbound = billed.direction == "inbound"
@@ -220,20 +198,18 @@ class CallMeter:
                 self._end(metered, billed.id, billed.answered_at)
             return
         if leg is None:
-            leg = self._ring(metered, billed.id, rate, billed.number)
+            leg = metered.ring(billed.id, rate, billed.number)
         leg.rate, leg.answered_at = rate, billed.answered_at
         self._ask(leg)
 
-    def _end(self, metered: _MeteredCall, leg: str, at: Instant) -> None:
-        ended = metered.legs.get(leg)
-        if ended is not None and ended.ended_at is None:
-            ended.ended_at = at
-            ended.is_short = False
+    def _end(self, metered: MeteredCall, leg: str, at: Instant) -> None:
+        ended = metered.end(leg, at)
+        if ended is not None:
             self._ask(ended)
 
     def _ask(self, leg: MeteredLeg) -> None:
         self._rounds.ask(leg, self._clock.now())
-        self._wake()
+        self._bell.ring()
 
     def _terms(self, account: str) -> Terms:
         return self.tariffs.terms.get(account, Terms())
@@ -254,19 +230,14 @@ class CallMeter:
             self._rounds.ask(leg, leg.due_at)
             metered = self._calls.get(leg.of.call)
             if metered is not None:
-                self._tell(metered, leg)
+                if leg.of.leg == CALLER:
+                    refuses = self._terms(metered.account).refuse_when_empty
+                    metered.admit(NO_CREDIT if refuses and not leg.promised else None)
                 self._cuts.look_at(metered.id, metered.legs.values(), may_cut=may_cut)
                 self._forget_if_settled(metered)
-        self._woken_cuts.set()
+        self._cut_bell.ring()
         if spent := {each.leg.of.account for each in asked if each.wishes.due}:
             self.on_spent(sorted(spent))
-
-    def _tell(self, metered: _MeteredCall, leg: MeteredLeg) -> None:
-        """Let the call know that waits to be admitted."""
-        waiting = metered.admitted
-        if waiting is not None and not waiting.done() and leg.of.leg == CALLER:
-            refused = not leg.promised and self._terms(metered.account).refuse_when_empty
-            waiting.set_result(NO_CREDIT if refused else None)
 
     def _failed(self, legs: Sequence[MeteredLeg], error: Exception) -> None:
         """A round failed: calls go on, and whoever waits to be admitted is told."""
@@ -276,12 +247,11 @@ class CallMeter:
         )
         for leg in legs:
             metered = self._calls.get(leg.of.call)
-            waiting = metered.admitted if metered is not None else None
-            if waiting is not None and not waiting.done() and leg.of.leg == CALLER:
-                waiting.set_exception(error)
+            if metered is not None and leg.of.leg == CALLER:
+                metered.fail(error)
 
-    def _forget_if_settled(self, metered: _MeteredCall) -> None:
-        if metered.is_over and all(leg.is_settled for leg in metered.legs.values()):
+    def _forget_if_settled(self, metered: MeteredCall) -> None:
+        if metered.is_settled:
             self._calls.pop(metered.id, None)
 
     def _cut(self, now: Instant) -> None:
@@ -289,17 +259,13 @@ class CallMeter:
         if not self._rounds.is_failing:
             self._cuts.carry_out(now, lambda call: self._calls[call].legs.values())
 
-    def _wake(self) -> None:
-        self._woken.set()
-
     async def _until_due(self, grouped_until: Instant) -> None:
         while not self._is_urgent:
             due = self._rounds.next_due
             left = None if due is None else max(due, grouped_until) - self._clock.now()
             if left is not None and left <= 0:
                 return
-            self._woken.clear()
-            await _wait(self._woken, left)
+            await self._bell.sleep(left)
 
     async def _cut_in_time(self) -> None:
         """Cuts come to the moment, also while a round is being booked."""
@@ -307,12 +273,4 @@ class CallMeter:
             now = self._clock.now()
             self._cut(now)
             due = None if self._rounds.is_failing else self._cuts.next_due
-            self._woken_cuts.clear()
-            await _wait(self._woken_cuts, None if due is None else due - now)
-
-
-async def _wait(event: asyncio.Event, within: int | None) -> None:
-    """Wait for an event, for so many microseconds at most."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(None if within is None else max(0, within) / SECOND):
-            await event.wait()
+            await self._cut_bell.sleep(None if due is None else due - now)

@@ -14,6 +14,7 @@ increment is charged once.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, select
@@ -131,18 +132,27 @@ def _entry(
 
 def _details(of: BilledTo, rate: Rate, charge: Charge) -> dict[str, Any]:
     """All that an increment was reckoned from, so that it can be proved when the rate is long gone."""
-    return {
+    details = {
         "leg": of.leg,
         "n": charge.number,
-        "direction": rate.direction,
         "number": of.number,
-        **({"user": of.user} if of.user else {}),
+        **_figures(rate),
+        "begins_at": charge.begins_at,
+        "ends_at": charge.ends_at,
+    }
+    if of.user:
+        details["user"] = of.user
+    return details
+
+
+@lru_cache(maxsize=4_096)
+def _figures(rate: Rate) -> Mapping[str, Any]:
+    return {
+        "direction": rate.direction,
         "rate": rate.id,
         "key": rate.key,
         "per_minute": rate.per_minute,
         "connect_fee": rate.connect_fee,
         "first_s": rate.first_s,
         "following_s": rate.following_s,
-        "begins_at": charge.begins_at,
-        "ends_at": charge.ends_at,
     }
