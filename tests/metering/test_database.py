@@ -116,15 +116,15 @@ class InDatabase(Metered):
 
 @pytest.fixture
 async def here(database: Database) -> InDatabase:
-    """An account with a talk to the outside as its flow, whose rates are a credit a minute."""
-    return await _installation(database)
+    return await installation(database)
 
 
-async def _installation(database: Database, terms: Terms | None = None) -> InDatabase:
+async def installation(database: Database, terms: Terms | None = None, **of_rates: int) -> InDatabase:
+    """An account whose number rings a telephone out in the world, with rates of a credit a minute."""
     of = await seed(database)
     async with database.writing() as session:
         version = await flows.publish(session, of.account, of.flow, TALK)
-        for each in (rate(), rate("outbound", "81")):
+        for each in (rate("inbound", "JP/local", **of_rates), rate("outbound", "81", **of_rates)):
             fields = ("direction", "key", "per_minute", "connect_fee", "first_s", "following_s", "valid_from")
             row = {name: getattr(each, name) for name in (*fields, "valid_until", "name")}
             session.add(RateRow(deck="test", id=each.id, **row))
@@ -160,7 +160,7 @@ async def test_what_the_meter_must_know_is_read_again_only_when_it_has_changed(h
 
 @pytest.mark.parametrize("policy", ["finish", "cut"])
 async def test_a_hundred_calls_at_once_against_ten_minutes(database: Database, policy: Any) -> None:
-    here = await _installation(database, Terms(when_running_out=policy))
+    here = await installation(database, Terms(when_running_out=policy))
     await here.buys(10 * CREDIT)
     ids = [f"cal_{n}" for n in range(100)]
     here.calls = {id: Caller(id) for id in ids}
@@ -190,7 +190,7 @@ async def test_a_hundred_calls_at_once_against_ten_minutes(database: Database, p
 
 
 async def test_two_engines_share_one_balance(database: Database) -> None:
-    one = await _installation(database, Terms(when_running_out="cut"))
+    one = await installation(database, Terms(when_running_out="cut"))
     two = InDatabase(database, one.seed, one.known, "engine-2")
     await one.buys(10 * CREDIT)
     for n in range(20):

@@ -1,8 +1,13 @@
 """The meter call by call, with its ledger in memory: what is debited when, refused, warned, cut and given back."""
 
+from collections.abc import Awaitable, Callable, Sequence
+
 import pytest
+from structlog.testing import capture_logs
 
 from flowengine.call.events import SECOND, CallKilled
+from flowengine.metering.books import Perform
+from flowengine.store.books import Operation, Result
 from flowengine.store.debits import CALLS, CREDITS, UNPAID
 from flowengine.store.tariffs import Tariffs, Terms
 from tests.metering.world import (
@@ -299,6 +304,50 @@ async def test_a_call_that_goes_on_in_another_life_of_the_engine_is_charged_once
     await later.after(1)
     assert (later.balance(), later.held) == (6 * CREDIT, 0)
     assert later.minutes() == [f"cal_1:caller:{n}" for n in range(4)]
+
+
+async def test_a_leg_that_cannot_be_charged_harms_no_other() -> None:
+    here = Here()
+    await here.buys(10 * CREDIT)
+    for id in ("cal_1", "cal_2", "cal_3"):
+        await here.arrives(id)
+        here.answers(id)
+    transact = here.memory.transact
+
+    async def refuses(accounts: Sequence[str], work: Callable[[Perform], Awaitable[object]]) -> object:
+        async def checked(perform: Perform) -> object:
+            async def perform_unless(operations: Sequence[Operation]) -> list[Result]:
+                if any("cal_2" in str(operation) for operation in operations):
+                    raise ValueError("no such thing")
+                return await perform(operations)
+
+            return await work(perform_unless)
+
+        return await transact(accounts, checked)
+
+    here.memory.transact = refuses  # type: ignore[method-assign,assignment]
+    with capture_logs() as logs:
+        await here.after(61)
+    assert {entry["call"] for entry in logs if entry["event"] == "a leg cannot be charged"} == {"cal_2"}
+    assert here.minutes() == ["cal_1:caller:0", "cal_3:caller:0", "cal_1:caller:1", "cal_3:caller:1"]
+    here.memory.transact = transact  # type: ignore[method-assign]
+    await here.after(61)
+    for id in here.calls:
+        here.end(id)
+    await here.after(1)
+    assert (here.balance(), here.held) == (CREDIT, 0)
+
+
+async def test_whose_credits_became_less_is_told() -> None:
+    here = Here()
+    told: list[str] = []
+    here.meter.on_spent = told.extend
+    await here.buys(10 * CREDIT)
+    await here.arrives("cal_1")
+    assert told == []
+    here.answers("cal_1")
+    await here.after(61)
+    assert told == [ACCOUNT, ACCOUNT]
 
 
 async def test_an_unknown_account_is_an_error_and_no_free_call() -> None:
