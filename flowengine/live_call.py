@@ -16,7 +16,7 @@ import structlog
 
 from flowengine.call import causes, commands
 from flowengine.call.commands import Command
-from flowengine.call.events import CALLER, CallArrived, Event, TimerFired
+from flowengine.call.events import CALLER, CallArrived, CallKilled, Event, LegHungUp, TimerFired
 from flowengine.call.machine import CallMachine, digest
 from flowengine.call.record import CallRecord
 from flowengine.routing.directory import PublishedFlow
@@ -74,6 +74,12 @@ class LiveCall:
         """
         await self._live(self._go_on(steps, again))
 
+    async def outlast_talk(
+        self, steps: Iterable[tuple[Event, Sequence[Command]]], bridge: str, leg: str
+    ) -> None:
+        """Leave caller and agent to a talk that the machine knows nothing of, and end the call when one hangs up."""
+        await self._live(self._outlast_talk(steps, bridge, leg))
+
     async def _live(self, begin: Coroutine[None, None, bool]) -> None:
         try:
             if await begin:
@@ -107,6 +113,22 @@ class LiveCall:
             self._charge(event, said)
         self._perform(again)
         self._log.info("call goes on", state=self.machine.call.state, events=self._seq)
+        return True
+
+    async def _outlast_talk(
+        self, steps: Iterable[tuple[Event, Sequence[Command]]], bridge: str, leg: str
+    ) -> bool:
+        for event, said in steps:
+            self._show(event, list(said))
+            self._charge(event, said)
+        self._log.warning("call goes on without its machine: two are talking")
+        while (happened := await self.inbox.get()) is not None:
+            if isinstance(happened, LegHungUp) and happened.leg in (CALLER, leg):
+                hang_up = [commands.HangUp(each, causes.NORMAL) for each in (CALLER, leg)]
+                self.engine.switch.perform(self.call, [*hang_up, commands.CloseBridge(bridge)])
+                happened = CallKilled(happened.at, "switch_lost")
+                break
+        self.inbox.put_nowait(happened)
         return True
 
     async def _begin(self, first: CallArrived, channel: str) -> bool:

@@ -134,6 +134,13 @@ class Engine:
         live = self._calls[call]
         live.task = self.background(live.go_on(steps, again), name=call)
 
+    def outlast_talk(
+        self, call: str, steps: Iterable[tuple[Event, Sequence[Command]]], bridge: str, leg: str
+    ) -> None:
+        """Let two go on talking in a call that was taken back: see `LiveCall.outlast_talk`."""
+        live = self._calls[call]
+        live.task = self.background(live.outlast_talk(steps, bridge, leg), name=call)
+
     def _add(self, live: LiveCall) -> LiveCall:
         self._calls[live.call] = live
         self._empty.clear()

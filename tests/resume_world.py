@@ -93,6 +93,10 @@ class Ground:
         self.expected: dict[tuple[str, str], Expected] = {}
         self.kept: dict[tuple[str, str], int] = {}
         self.lost: dict[tuple[str, str], str] = {}
+        self.is_upgraded = False
+        """The next engine has other machines than the one that died."""
+        self.upgrade: Callable[[], None] = lambda: None
+        """Called between two engines."""
         self.clock = LoopClock()
         self._sounds = sounds
         self._heard: dict[str, str] = {}
@@ -157,9 +161,16 @@ class Life:
         for id, call in self.ground.calls.items():
             if call.record is None and call.rows:
                 rebuilt = rebuild(self.ground.published.flow, call.rows)
-                assert rebuilt.diverged_at is None
+                changed = rebuilt.diverged_at is not None
+                assert changed == self.ground.is_upgraded
                 self.engine.take_back(id, self.ground.published, rebuilt.machine, rebuilt.events)
-                self.switch.resume(rebuilt.arrival(call.channel), id, rebuilt.history(), rebuilt.unsure())
+                self.switch.resume(
+                    rebuilt.arrival(call.channel),
+                    id,
+                    rebuilt.history(),
+                    rebuilt.unsure(),
+                    is_doubtful=changed,
+                )
                 back.append((id, rebuilt))
         for id in [id for id, call in self.ground.calls.items() if not call.rows]:
             del self.ground.calls[id]
@@ -168,7 +179,10 @@ class Life:
         await cast("Line", self.switch.client).connect()
         for id, rebuilt in back:
             known = {rec for call, rec in (*self.ground.kept, *self.ground.expected) if call == id}
-            self.engine.go_on(id, rebuilt.steps, rebuilt.again(known))
+            if (talk := self.switch.talk_in(id)) is not None:
+                self.engine.outlast_talk(id, rebuilt.steps, *talk)
+            else:
+                self.engine.go_on(id, rebuilt.steps, rebuilt.again(known))
         for each in list(self.ground.expected.values()):
             self.engine.storage.perform(each.account, each.call, each.command)
 
@@ -443,6 +457,7 @@ async def live_through(
         while life.dead.is_set():
             died += 1
             await life.end()
+            ground.upgrade()
             await asyncio.sleep(gap_s)
             life = Life(ground, next(waiting, None))
             await life.begin()

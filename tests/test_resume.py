@@ -4,12 +4,14 @@ Each case runs once undisturbed, and then once for each row of its journal and e
 safe, after it and before anything was done about it, and a moment later. See `tests.resume_world`.
 """
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pytest
 
-from flowengine.call.causes import USER_BUSY
+from flowengine.call.events import CallKilled, LegAnswered
+from flowengine.call.holding import Holding
 from flowengine.call.record import CallRecord
 from flowengine.flow.document import Flow, GroupTransfer, Ivr, Voicemail
 from simulator.phones import Answered, Behaviour, HangUp, Hear, Press, Speak, Step, Wait, seconds
@@ -22,7 +24,6 @@ BOX = Voicemail(prompt=say("Speak"), max_duration_s=20.0)
 ANSWERS = Behaviour(answers_after_us=seconds(2), talks_us=seconds(5))
 DECLINES = Behaviour(declines_after_us=seconds(1.5))
 RINGS = Behaviour()
-BUSY = Behaviour(rings=False, declines_after_us=seconds(0.2), cause=USER_BUSY)
 
 
 def office(**more: object) -> Flow:
@@ -112,12 +113,18 @@ def told(record: CallRecord | None) -> Told:
     return Told(path, record.disposition, record.end_reason, record.agents, kept)
 
 
-def run(case: Case, *deaths: Death, gap_s: float = 0.3) -> Ground:
+def run(
+    case: Case,
+    *deaths: Death,
+    gap_s: float = 0.3,
+    upgrade: Callable[[Ground], None] = lambda _ground: None,
+) -> Ground:
     """Play a case, with deaths in it or without."""
     with on_virtual_ground() as folder:
 
         async def main() -> Ground:
             ground = Ground(case.flow, case.users, folder)
+            ground.upgrade = lambda: upgrade(ground)
             await live_through(ground, (Comes(case.script), *case.others), deaths, gap_s)
             return ground
 
@@ -143,3 +150,80 @@ def test_whenever_an_engine_dies_the_next_carries_the_call_on(name: str) -> None
             assert ground.leaks() == [], where
             assert [told(call.record) for call in ground.calls.values()] == expected, where
             assert (len(ground.kept), ground.lost) == (kept, {}), where
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_engines_may_die_again_and_again(seed: int) -> None:
+    """Each a few rows after the last, with gaps of up to a second: what a caller pressed meanwhile nobody heard."""
+    chance = random.Random(seed)
+    case = CASES[chance.choice(sorted(CASES))]
+    rows = sorted(chance.sample(range(14), 4))
+    deaths = [
+        Death(row, chance.random() < 0.8, chance.choice((0, 0, 0.0025, 0.1)), case.call) for row in rows
+    ]
+    ground = run(case, *deaths, gap_s=chance.uniform(0.01, 1.0))
+    assert ground.leaks() == []
+    assert ground.lost == {}
+    for call in ground.calls.values():
+        assert told(call.record).reason in ("completed", "caller_hung_up")
+        assert len([rec for id, rec in ground.kept if ground.calls[id] is call]) == len(
+            told(call.record).recordings
+        )
+
+
+# Another version of the machine
+
+
+def _forget_digests(ground: Ground) -> None:
+    """As if the next engine's machine had said something else from the first event on."""
+    ground.is_upgraded = True
+    for call in ground.calls.values():
+        call.rows[:] = [row._replace(digest="0" * 16) for row in call.rows]
+
+
+@pytest.mark.parametrize("name", ["a menu nobody uses", "a message", "a recorded talk", "two phones ring"])
+def test_a_machine_that_says_something_else_goes_on_with_what_is_there(name: str) -> None:
+    case = CASES[name]
+    undisturbed = run(case)
+    expected = [told(call.record) for call in undisturbed.calls.values()]
+    for row in range(len(undisturbed.calls["cal_1"].rows)):
+        ground = run(case, Death(row), upgrade=_forget_digests)
+        assert ground.leaks() == [], row
+        assert [told(call.record) for call in ground.calls.values()] == expected, row
+
+
+def _with_other_ids(patch: pytest.MonkeyPatch) -> Callable[[Ground], None]:
+    """The first engine's machines call everything something else; returns what ends that."""
+    known = Holding._id
+    patch.setattr(Holding, "_id", lambda self, kind: f"{known(self, kind)}0")
+
+    def upgrade(ground: Ground) -> None:
+        ground.is_upgraded = True
+        patch.undo()
+
+    return upgrade
+
+
+def test_two_who_talk_are_left_to_it_by_a_machine_that_does_not_know_them() -> None:
+    case = CASES["a talk"]
+    with pytest.MonkeyPatch.context() as patch:
+        upgrade = _with_other_ids(patch)
+        ground = run(case, Death(7, later_s=1.0), upgrade=upgrade)
+    [call] = ground.calls.values()
+    answered, ended = (row.event for row in call.rows[7:9])
+    assert isinstance(answered, LegAnswered)
+    assert isinstance(ended, CallKilled)
+    assert ended.at - answered.at == pytest.approx(seconds(5), abs=seconds(0.5))
+    assert told(call.record).reason == "switch_lost"
+    assert ground.leaks() == []
+
+
+def test_a_state_begins_anew_in_a_machine_that_does_not_know_what_is_open() -> None:
+    """The caller hears the menu again, and is put through."""
+    case = CASES["a talk"]._replace(script=(*KEYS, Wait(seconds(2)), Press("1")))
+    with pytest.MonkeyPatch.context() as patch:
+        upgrade = _with_other_ids(patch)
+        ground = run(case, Death(1, later_s=0.2), upgrade=upgrade)
+    [call] = ground.calls.values()
+    assert told(call.record).path == ("menu:1", "ring:answered")
+    assert ground.leaks() == []

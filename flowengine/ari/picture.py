@@ -44,6 +44,10 @@ class CallPicture:
         self.call = call
         self.channel = channel
         self.things: dict[str, Thing] = {CALLER: Thing()}
+        self.is_doubtful = False
+        """What is up may be something else: another version of the call's machine has said it."""
+        self.unknown_talk: tuple[str, str] | None = None
+        """Bridge and leg in which the caller talks, and which the call's machine does not know."""
         self._made: set[str] = set()
 
     def channel_of(self, leg: str) -> str:
@@ -129,6 +133,16 @@ class CallPicture:
             thing = self.things.get(id)
             if thing is not None and not thing.up:
                 thing.unsure = True
+
+    def know_talk(self, bridge: str, leg: str) -> None:
+        """Caller and this leg talk in this bridge, and nothing else of the call is known."""
+        self.unknown_talk = bridge, leg
+        dialled = commands.Dial(leg, "", "", 0)
+        self.things = {
+            CALLER: Thing(up=True),
+            leg: Thing(made_by=dialled, up=True),
+            bridge: Thing(made_by=commands.OpenBridge(bridge)),
+        }
 
     def recordings_on(self, bridge: str) -> list[str]:
         """Recordings of a bridge whose end is not told yet."""

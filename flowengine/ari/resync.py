@@ -68,14 +68,25 @@ async def look(client: AriClient, pictures: Mapping[str, CallPicture]) -> Snapsh
     )
 
 
-def mend(picture: CallPicture, snapshot: Snapshot) -> None:
-    """Recordings that were to have two sides and have one, in an earlier life of the engine: know them as they are."""
+def mend(picture: CallPicture, things: frozenset[str], snapshot: Snapshot) -> frozenset[str]:
+    """Set a picture right that was recalled from an earlier life of the engine; returns the things to compare.
+
+    A recording that was to have two sides may have got one. And where another version of the machine has said what is
+    up, two who talk are believed before it.
+    """
     for id, thing in picture.things.items():
         match thing.made_by:
             case commands.Record(sides=(_, *_)) as apart if full_id(picture.call, id) in snapshot.recordings:
                 thing.made_by = msgspec.structs.replace(apart, sides=())
             case _:
                 pass
+    if not picture.is_doubtful:
+        return things
+    picture.is_doubtful = False
+    talk = _talk_elsewhere(picture, snapshot)
+    if talk is not None:
+        picture.know_talk(*talk)
+    return frozenset(picture.things)
 
 
 def compare(picture: CallPicture, judged: frozenset[str], snapshot: Snapshot, at: Instant) -> Findings:
@@ -132,6 +143,17 @@ def _playbacks(pictures: Mapping[str, CallPicture]) -> list[str]:
         for id, thing in picture.things.items()
         if isinstance(thing.made_by, commands.Play)
     ]
+
+
+def _talk_elsewhere(picture: CallPicture, snapshot: Snapshot) -> tuple[str, str] | None:
+    """The bridge and the leg in which the caller talks, if the picture does not know them."""
+    for id, bridge in snapshot.bridges.items():
+        ours = _mine(picture, id)
+        if ours and picture.channel in bridge.channels:
+            legs = [leg for channel in bridge.channels if (leg := _mine(picture, channel))]
+            if legs and not {ours, *legs} <= picture.things.keys():
+                return ours, legs[0]
+    return None
 
 
 def _mine(picture: CallPicture, id: str) -> str:

@@ -175,15 +175,24 @@ class AriSwitch:
         call: str,
         history: Iterable[SwitchCommand | Event],
         unsure: Iterable[str] = (),
+        *,
+        is_doubtful: bool = False,
     ) -> None:
         """Take over a call of an earlier life of this engine: before `async with`, or in the orphans' grace.
 
         `history` is what the call said and heard, in order, and `unsure` what it may have said to nobody; the next
-        look at Asterisk tells what it missed, and makes of the unsure things what is not there.
+        look at Asterisk tells what it missed, and makes of the unsure things what is not there. The history of a
+        doubtful call may be wrong: whom its caller talks to all the same is then told by `talk_in`.
         """
         picture = self._pictures[call] = CallPicture(call, arrival.channel)
         picture.recall(history, unsure)
+        picture.is_doubtful = is_doubtful
         self._inbound.claim(arrival.channel, call)
+
+    def talk_in(self, call: str) -> tuple[str, str] | None:
+        """Bridge and leg of a caller who talks, where the history of a resumed call knows of no such thing."""
+        picture = self._pictures.get(call)
+        return None if picture is None else picture.unknown_talk
 
     # Commands
 
@@ -368,13 +377,13 @@ class AriSwitch:
             {"eventSource": f"deviceState:{self._own_device}"},
         )
         await self._reach.look()
-        judged = {call: frozenset(picture.things) for call, picture in self._pictures.items()}
+        before = {call: frozenset(picture.things) for call, picture in self._pictures.items()}
         idle = self._inbound.idle
         snapshot = await resync.look(client, self._pictures)
-        for call, things in judged.items():
+        for call, things in before.items():
             if (picture := self._pictures.get(call)) is not None:
-                resync.mend(picture, snapshot)
-                self._catch_up(picture, resync.compare(picture, things, snapshot, self._clock.now()))
+                judged = resync.mend(picture, things, snapshot)
+                self._catch_up(picture, resync.compare(picture, judged, snapshot, self._clock.now()))
         for channel_id in idle - snapshot.channels.keys():
             self._inbound.ended(channel_id)
         for channel in snapshot.channels.values():

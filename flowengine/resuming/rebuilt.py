@@ -79,13 +79,15 @@ class Rebuilt(NamedTuple):
         """Ids of things that are to be made (again) if they are not there.
 
         They are those which may never have been made, and all legs that rang: an Asterisk without an engine hangs up on
-        an agent who answers, so who is gone since is rung once more, and if they declined then they say so again.
+        an agent who answers, so who is gone since is rung once more, and if they declined then they say so again. Of a
+        call that diverged nothing is certain: whatever is open begins anew.
 
         Args:
             alive_at: when the engine was last at work, if anybody knows.
         """
         found = [command.leg for command in _of(self.steps) if isinstance(command, commands.Dial)]
-        for command in _of(self._last_steps(alive_at)):
+        uncertain = self._last_steps(alive_at) if self.diverged_at is None else self.steps
+        for command in _of(uncertain):
             match command:
                 case (
                     commands.Play(playback=id)

@@ -56,8 +56,13 @@ class ResumableSwitch(Protocol):
         call: str,
         history: Iterable[SwitchCommand | Event],
         unsure: Iterable[str] = (),
+        *,
+        is_doubtful: bool = False,
     ) -> None:
         """Take over a call before the switch connects."""
+
+    def talk_in(self, call: str) -> tuple[str, str] | None:
+        """Bridge and leg of a caller who talks, where the history of the call knows of no such thing."""
 
 
 class TakenBack(NamedTuple):
@@ -117,7 +122,11 @@ class EarlierCalls:
         """Make the switch know the calls, before it connects."""
         for row, rebuilt in self._calls:
             switch.resume(
-                rebuilt.arrival(row.channel), row.id, rebuilt.history(), rebuilt.unsure(self._alive_at)
+                rebuilt.arrival(row.channel),
+                row.id,
+                rebuilt.history(),
+                rebuilt.unsure(self._alive_at),
+                is_doubtful=rebuilt.diverged_at is not None,
             )
 
     @contextlib.asynccontextmanager
@@ -149,7 +158,7 @@ class EarlierCalls:
                 self._flows[key] = await load_version(session, *key)
         rebuilt = rebuild(self._flows[key], [Row(each.seq, each.event, each.digest) for each in entries])
         if rebuilt.diverged_at is not None:
-            raise ValueError(f"its machine says something else from event {rebuilt.diverged_at} on")
+            log.warning("a call goes on in another machine", call=row.id, from_event=rebuilt.diverged_at)
         return rebuilt
 
     async def _go_on(self, switch: ResumableSwitch) -> None:
@@ -159,7 +168,12 @@ class EarlierCalls:
             known = await self._known_recordings([each.row.id for each in self._calls])
             await _until_ready(switch.client)
             for done, (row, rebuilt) in enumerate(self._calls, start=1):
-                self._engine.go_on(row.id, rebuilt.steps, rebuilt.again(known[row.id], self._alive_at))
+                talk = switch.talk_in(row.id)
+                if talk is not None:
+                    self._engine.outlast_talk(row.id, rebuilt.steps, *talk)
+                else:
+                    again = rebuilt.again(known[row.id], self._alive_at)
+                    self._engine.go_on(row.id, rebuilt.steps, again)
                 if not done % AT_ONCE:
                     await asyncio.sleep(0)
         except Exception:
