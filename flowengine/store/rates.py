@@ -115,7 +115,10 @@ async def fingerprint(session: AsyncSession) -> str:
 
     def piece(first: int) -> ColumnElement[Any]:
         places = range(_PREFIX_OF_ID + 1 + first, _PREFIX_OF_ID + 1 + first + half)
-        digits = [cast(code(func.substr(RateRow.id, place, 1)), BigInteger) * 128**n for n, place in enumerate(places)]
+        digits = [
+            cast(code(func.substr(RateRow.id, place, 1)), BigInteger) * 128**n
+            for n, place in enumerate(places)
+        ]
         return func.sum(sum(digits[1:], digits[0]))
 
     row = (await session.execute(select(func.count(), piece(0), piece(half)).select_from(RateRow))).one()
