@@ -15,6 +15,7 @@ from typing import NamedTuple
 import aiohttp
 
 from flowengine.alarms import Alarms
+from flowengine.ari import witness
 from flowengine.ari.settings import AriSettings
 from flowengine.ari.switch import AriSwitch
 from flowengine.call.commands import KeepRecording
@@ -188,7 +189,8 @@ async def left_on(ari_url: str, user: str, password: str) -> list[str]:
             found = []
             for what, name in (("channels", "id"), ("bridges", "id"), ("recordings/stored", "name")):
                 async with session.get(f"{ari_url.removesuffix('/ari')}/ari/{what}") as answer:
-                    found += [f"{what} {each[name]}" for each in json.loads(await answer.text())]
+                    names = [each[name] for each in json.loads(await answer.text())]
+                found += [f"{what} {each}" for each in names if not each.startswith(witness.PREFIX)]
             if not found or asyncio.get_running_loop().time() > deadline:
                 return found
             await asyncio.sleep(0.1)
