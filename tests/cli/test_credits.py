@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from flowengine.shop.checkout import Checkout
 from flowengine.store import recharge
 from flowengine.store.database import Database
+from flowengine.store.errors import DatabaseRefused
 from flowengine.store.purchases import Bought
 from flowengine.store.tables import CatalogEpoch
 from tests.cli.office import Office
@@ -101,6 +103,23 @@ def test_the_same_reference_is_the_same_purchase(shop: Office) -> None:
     assert "the key stands for 25.00 credits for 3780 JPY: choose another key [key_reused]" in other.err
     assert buy("26", "--reference", "INV-1", "--key", "second").code == 0
     assert available() == 51
+
+
+def test_a_sale_that_died_half_way_is_finished_by_typing_it_again(
+    shop: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        raise DatabaseRefused("the database has gone away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Checkout, "book", dies)
+        assert buy("25", "--reference", "INV-1").code == 3
+    [waits] = run("credits", "history", "demo", "--json").json
+    assert waits["state"] == "pending"
+    assert available() == 0
+    again = buy("25", "--reference", "INV-1", "--json").json
+    assert (again["id"], again["state"], again["new"]) == (waits["id"], "paid", True)
+    assert available() == 25
 
 
 def test_a_purchase_says_all_of_itself(shop: Office) -> None:
