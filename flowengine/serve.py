@@ -206,7 +206,10 @@ class _Opening:
         except Exception:
             log.exception("prompts not made, the catalogue is taken over without them")
         if self.meter is not None:
-            await self.meter.renew()
+            try:
+                await self.meter.renew()
+            except Exception:
+                log.exception("rates and terms not renewed, the old ones hold")
         self.engine.catalog = catalog
         self.picture.renewed(catalog)
         self.desk.renew(catalog, self.clock.now())

@@ -20,6 +20,7 @@ from flowengine.routing.directory import Catalog, PublishedFlow, User
 from flowengine.store import tables
 from flowengine.store.database import Database
 from flowengine.store.flows import load_version
+from flowengine.store.subscriptions import suspended_numbers
 
 POLL_S: Final = 0.5
 
@@ -34,7 +35,8 @@ async def load_catalog(session: AsyncSession, parsed: Parsed | None = None) -> C
     parsed = {} if parsed is None else parsed
     flows = await _flows(session, parsed)
     rows = await session.execute(select(tables.Number.e164, tables.Number.flow_id))
-    numbers = {e164: flows.get(flow) if flow else None for e164, flow in rows}
+    suspended = await suspended_numbers(session)
+    numbers = {e164: flows.get(flow) if flow and e164 not in suspended else None for e164, flow in rows}
     return Catalog(
         numbers=numbers,
         users=await _users(session),

@@ -13,7 +13,7 @@ from flowengine.store import flows, tables
 from flowengine.store.catalog import load_catalog, read_epoch, watch
 from flowengine.store.database import Database
 from flowengine.store.errors import DraftChanged, NotStored
-from tests.store.seed import flow, seed
+from tests.store.seed import NOON, flow, seed
 
 NUMBER = "+815055550100"
 
@@ -154,3 +154,32 @@ async def test_an_engine_hears_of_a_change_and_keeps_what_it_knows_through_a_fai
     assert second.route(NUMBER) == NO_PUBLISHED_FLOW
     async with database.reading() as session:
         assert await read_epoch(session) == before
+
+
+async def test_a_number_whose_fee_is_long_overdue_takes_no_calls(database: Database) -> None:
+    of = await seed(database)
+    async with database.writing() as session:
+        session.add(
+            tables.Subscription(
+                id="sub_1",
+                account_id=of.account,
+                kind="number",
+                subject=NUMBER,
+                plan="",
+                next_plan="",
+                fee=1_000_000,
+                zone="Asia/Tokyo",
+                began_at=NOON,
+                paid_months=1,
+                next_due_at=None,
+                arrears_since=NOON,
+                ended_at=None,
+            )
+        )
+    async with database.reading() as session:
+        assert (await load_catalog(session)).route(NUMBER) == NO_PUBLISHED_FLOW
+    async with database.writing() as session:
+        row = await session.get_one(tables.Subscription, "sub_1")
+        row.arrears_since, row.next_due_at = None, NOON + 1
+    async with database.reading() as session:
+        assert isinstance((await load_catalog(session)).route(NUMBER), PublishedFlow)
