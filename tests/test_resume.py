@@ -5,7 +5,8 @@ safe, after it and before anything was done about it, and a moment later. See `t
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -113,22 +114,35 @@ def told(record: CallRecord | None) -> Told:
     return Told(path, record.disposition, record.end_reason, record.agents, kept)
 
 
-def run(
+def nothing_new(_ground: Ground) -> None:
+    """The next engine is like the last."""
+
+
+def runs(
     case: Case,
-    *deaths: Death,
+    *all_deaths: Sequence[Death],
     gap_s: float = 0.3,
-    upgrade: Callable[[Ground], None] = lambda _ground: None,
-) -> Ground:
-    """Play a case, with deaths in it or without."""
+    upgrade: Callable[[Ground], None] = nothing_new,
+) -> list[Ground]:
+    """Play a case once for each series of deaths, each on a ground of its own."""
     with on_virtual_ground() as folder:
 
-        async def main() -> Ground:
-            ground = Ground(case.flow, case.users, folder)
-            ground.upgrade = lambda: upgrade(ground)
-            await live_through(ground, (Comes(case.script), *case.others), deaths, gap_s)
-            return ground
+        async def main() -> list[Ground]:
+            grounds = []
+            for deaths in all_deaths:
+                ground = Ground(case.flow, case.users, folder)
+                ground.upgrade = partial(upgrade, ground)
+                await live_through(ground, (Comes(case.script), *case.others), deaths, gap_s)
+                grounds.append(ground)
+            return grounds
 
         return in_virtual_time(main())
+
+
+def undisturbed(case: Case) -> Ground:
+    [ground] = runs(case, ())
+    assert ground.leaks() == []
+    return ground
 
 
 WAYS: tuple[dict[str, Any], ...] = ({"stored": False}, {}, {"later_s": 0.0025}, {"later_s": 0.2})
@@ -138,18 +152,16 @@ WAYS: tuple[dict[str, Any], ...] = ({"stored": False}, {}, {"later_s": 0.0025}, 
 @pytest.mark.parametrize("name", CASES)
 def test_whenever_an_engine_dies_the_next_carries_the_call_on(name: str) -> None:
     case = CASES[name]
-    undisturbed = run(case)
-    assert undisturbed.leaks() == []
-    expected = [told(call.record) for call in undisturbed.calls.values()]
+    model = undisturbed(case)
+    expected = [told(call.record) for call in model.calls.values()]
     kept = sum(len(each.recordings) for each in expected)
-    for row in range(len(undisturbed.calls[case.call].rows)):
-        for way in WAYS:
-            death = Death(row, call=case.call, **way)
-            ground = run(case, death)
-            where = f"{death} at {undisturbed.calls[case.call].rows[row].event}"
-            assert ground.leaks() == [], where
-            assert [told(call.record) for call in ground.calls.values()] == expected, where
-            assert (len(ground.kept), ground.lost) == (kept, {}), where
+    rows = model.calls[case.call].rows
+    deaths = [Death(row.seq, call=case.call, **way) for row in rows for way in WAYS]
+    for death, ground in zip(deaths, runs(case, *((death,) for death in deaths)), strict=True):
+        where = f"{death} at {rows[death.row].event}"
+        assert ground.leaks() == [], where
+        assert [told(call.record) for call in ground.calls.values()] == expected, where
+        assert (len(ground.kept), ground.lost) == (kept, {}), where
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -161,7 +173,7 @@ def test_engines_may_die_again_and_again(seed: int) -> None:
     deaths = [
         Death(row, chance.random() < 0.8, chance.choice((0, 0, 0.0025, 0.1)), case.call) for row in rows
     ]
-    ground = run(case, *deaths, gap_s=chance.uniform(0.01, 1.0))
+    [ground] = runs(case, deaths, gap_s=chance.uniform(0.01, 1.0))
     assert ground.leaks() == []
     assert ground.lost == {}
     for call in ground.calls.values():
@@ -184,10 +196,10 @@ def _forget_digests(ground: Ground) -> None:
 @pytest.mark.parametrize("name", ["a menu nobody uses", "a message", "a recorded talk", "two phones ring"])
 def test_a_machine_that_says_something_else_goes_on_with_what_is_there(name: str) -> None:
     case = CASES[name]
-    undisturbed = run(case)
-    expected = [told(call.record) for call in undisturbed.calls.values()]
-    for row in range(len(undisturbed.calls["cal_1"].rows)):
-        ground = run(case, Death(row), upgrade=_forget_digests)
+    model = undisturbed(case)
+    expected = [told(call.record) for call in model.calls.values()]
+    deaths = [(Death(row.seq),) for row in model.calls["cal_1"].rows]
+    for row, ground in enumerate(runs(case, *deaths, upgrade=_forget_digests)):
         assert ground.leaks() == [], row
         assert [told(call.record) for call in ground.calls.values()] == expected, row
 
@@ -208,7 +220,7 @@ def test_two_who_talk_are_left_to_it_by_a_machine_that_does_not_know_them() -> N
     case = CASES["a talk"]
     with pytest.MonkeyPatch.context() as patch:
         upgrade = _with_other_ids(patch)
-        ground = run(case, Death(7, later_s=1.0), upgrade=upgrade)
+        [ground] = runs(case, (Death(7, later_s=1.0),), upgrade=upgrade)
     [call] = ground.calls.values()
     answered, ended = (row.event for row in call.rows[7:9])
     assert isinstance(answered, LegAnswered)
@@ -223,7 +235,7 @@ def test_a_state_begins_anew_in_a_machine_that_does_not_know_what_is_open() -> N
     case = CASES["a talk"]._replace(script=(*KEYS, Wait(seconds(2)), Press("1")))
     with pytest.MonkeyPatch.context() as patch:
         upgrade = _with_other_ids(patch)
-        ground = run(case, Death(1, later_s=0.2), upgrade=upgrade)
+        [ground] = runs(case, (Death(1, later_s=0.2),), upgrade=upgrade)
     [call] = ground.calls.values()
     assert told(call.record).path == ("menu:1", "ring:answered")
     assert ground.leaks() == []
