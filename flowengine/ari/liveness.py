@@ -123,17 +123,16 @@ class Ari(Protocol):
         """Connected and caught up."""
         ...
 
-    async def request(
+    def send(
         self,
         method: Method,
         path: str,
         query: Mapping[str, QueryValue] | None = None,
         *,
-        timeout_s: float | None = None,
         lane: str = "",
         over: Over = "auto",
-    ) -> AriResponse:
-        """Send and wait for the answer; raises `AriError`."""
+    ) -> "asyncio.Future[AriResponse]":
+        """Send; the future has the answer or an `AriError`."""
         ...
 
 
@@ -159,9 +158,7 @@ class LifeWatch:
 
     async def greet(self, ari: Ari) -> Judgement:
         """Ask who answers, after each connect and before anything else is concluded. Raises `AriError`."""
-        answer = (await ari.request("GET", "asterisk/info", {"only": "status,system"}, lane="life")).read(
-            _Info
-        )
+        answer = (await ari.send("GET", "asterisk/info", {"only": "status,system"}, lane="life")).read(_Info)
         judgement = self._life.connected(
             answer.status.startup_time, self._clock.now(), answer.system.entity_id
         )
@@ -180,11 +177,10 @@ class LifeWatch:
         if self._ari.ready:
             try:
                 # On the websocket it would wait behind requests that wait for a sound to end.
-                await self._ari.request(
-                    "GET", "asterisk/ping", timeout_s=LOOK_EVERY_S, lane="life", over="http"
-                )
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._ari.send("GET", "asterisk/ping", lane="life", over="http")
                 self._life.heard(self._clock.now())
-            except AriError:
+            except (AriError, TimeoutError):
                 pass  # no proof of life; how long there was none is what counts
         elif await _who_listens(self._url) == "nobody":
             self._life.refused()

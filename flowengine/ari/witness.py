@@ -16,7 +16,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 import structlog
@@ -55,8 +55,9 @@ class Ended(msgspec.Struct, frozen=True):
     """Q.850; NORMAL when the other side gave none."""
     was_up: bool
     """Whether the leg was ever answered."""
-    is_witnessed: bool = True
-    """False where no line was left, and `at` is only the last moment at which the leg is known to have been there."""
+    proof: Literal["line", "lost", "none"] = "line"
+    """What `at` rests on. `lost`: Asterisk died with the leg up, and that was its last proof of life. `none`: Asterisk
+    lived and left no line, as where it has no witness; it is when the leg was last known."""
 
 
 class Ari(Protocol):
@@ -117,20 +118,24 @@ class Witness:
         """The end of each of these legs, by the best proof there is; what the switch asks after a gap.
 
         `gone` says for each leg that is no more when it was last known, before which it did not end. `started_at` is
-        given where this Asterisk died meanwhile (`Restarted`, or `Unknown` if a call is older than that start). A leg
-        without a line then ended at the last proof of life; else when it was last known, as nobody is charged for
-        minutes of which there is no proof. Raises `AriError`.
+        Asterisk's own time of its start, unless its life is known to be the same: a leg older than that and without a
+        line ended at the last proof of life. Any other without a line ended when it was last known, as nobody is
+        charged for minutes of which there is no proof. Raises `AriError`.
         """
         if not gone:
             return {}
         since = min(gone.values())
         found = await self.ended(gone, since)
-        sign = None
+        sign, started = None, 0
         if started_at is not None and len(found) < len(gone):
             sign = await self.last_sign(since, started_at)
+            started = started_at - await self._ahead_us()
         ends = {}
         for channel, last_known in gone.items():
-            end = found.get(channel) or Ended(sign or since, causes.NORMAL, was_up=False, is_witnessed=False)
+            end = found.get(channel)
+            if end is None:
+                proof: Literal["lost", "none"] = "lost" if last_known < started else "none"
+                end = Ended(sign or since, causes.NORMAL, was_up=False, proof=proof)
             ends[channel] = msgspec.structs.replace(end, at=max(end.at, last_known))
         return ends
 

@@ -165,20 +165,23 @@ class Node:
     def now(self) -> int:
         return self.at
 
-    async def request(
+    def send(
         self,
         method: Method,
         path: str,
         query: Mapping[str, QueryValue] | None = None,
         *,
-        timeout_s: float | None = None,
         lane: str = "",
         over: Over = "auto",
-    ) -> AriResponse:
+    ) -> "asyncio.Future[AriResponse]":
         self.asked.set()
-        if not self.alive:
-            raise AriUnavailable("as wanted")
-        return AriResponse(200, content=f'{{"status":{{"startup_time":"{self.started}"}}}}')
+        answer: asyncio.Future[AriResponse] = asyncio.get_running_loop().create_future()
+        if self.alive:
+            body = f'{{"status":{{"startup_time":"{self.started}"}}}}'
+            answer.set_result(AriResponse(200, content=body))
+        else:
+            answer.set_exception(AriUnavailable("as wanted"))
+        return answer
 
 
 async def test_a_loss_is_told_once_and_the_next_one_again() -> None:

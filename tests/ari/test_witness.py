@@ -183,15 +183,18 @@ async def test_every_leg_that_is_gone_has_an_end_by_the_best_proof() -> None:
         NOON - 80 * SECOND: "other 16 Up",
         NOON - 10 * SECOND: "new 16 Up",
     }
-    gone = {"one": NOON - 200 * SECOND, "lost": NOON - 150 * SECOND, "young": NOON - 70 * SECOND}
+    gone = {"one": NOON - 200 * SECOND, "lost": NOON - 150 * SECOND, "young": NOON - 50 * SECOND}
+    assert (
+        await Witness(node(lines, ahead_us=3600 * SECOND), StillClock()).ends(gone, start + 3600 * SECOND)
+    )["young"].proof == "none"
     witness = Witness(node(lines), StillClock())
     assert await witness.ends(gone, start) == {
         "one": Ended(NOON - 100 * SECOND, 19, was_up=True),
-        "lost": Ended(NOON - 80 * SECOND, 16, was_up=False, is_witnessed=False),
-        "young": Ended(NOON - 70 * SECOND, 16, was_up=False, is_witnessed=False),
+        "lost": Ended(NOON - 80 * SECOND, 16, was_up=False, proof="lost"),
+        "young": Ended(NOON - 50 * SECOND, 16, was_up=False, proof="none"),
     }
     # The same Asterisk goes on: nothing but its own line shows that a leg was there any longer.
-    assert (await witness.ends(gone))["lost"].at == gone["lost"]
+    assert (await witness.ends(gone))["lost"] == Ended(gone["lost"], 16, was_up=False, proof="none")
     assert await witness.ends({}) == {}
 
 

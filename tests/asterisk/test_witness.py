@@ -132,7 +132,7 @@ async def test_the_log_outlives_asterisk_however_it_ends() -> None:
             found = await witness.ends({early: began, late: began}, judgement.started_at)
         assert abs(found[early].at - hung_up) <= CLOSE_US
         # Who was in a call when Asterisk was killed has no line: the last proof of life is the other's end.
-        assert (found[late].at, found[late].is_witnessed) == (found[early].at, False)
+        assert (found[late].at, found[late].proof) == (found[early].at, "lost")
 
         async with BareApp(node.settings) as app, Caller(NUMBER, port) as caller:
             stopped = await up(app, caller)
