@@ -18,20 +18,17 @@ async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(f"{command}\n".encode())
         return (await reader.readline()).decode()
 
-    script = ""
+    wait_ms = ""
     while line := (await reader.readline()).strip():
         name, _, value = line.decode().partition(": ")
-        script = value if name == "agi_network_script" else script
+        wait_ms = value if name == "agi_network_script" else wait_ms
     try:
         await do("ANSWER")
-        if script == "long":
-            await do(f'STREAM FILE {options["long"]} ""')
-        else:
-            pressed = await do(f"STREAM FILE {options['first']} 5")
-            if "result=53" not in pressed:
-                pressed = await do("WAIT FOR DIGIT 5000")
-            if "result=53" in pressed:
-                await do(f'STREAM FILE {options["second"]} ""')
+        pressed = await do(f"STREAM FILE {options['first']} 5")
+        if "result=53" not in pressed:
+            pressed = await do(f"WAIT FOR DIGIT {wait_ms}")
+        if "result=53" in pressed:
+            await do(f'STREAM FILE {options["second"]} ""')
         await do("HANGUP")
     except ConnectionError:
         pass  # hung up in between

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 options = json.loads(sys.argv[1])
-calls: dict[str, asyncio.TimerHandle | None] = {}
+calls: dict[str, float | asyncio.TimerHandle] = {}
 tasks: set[asyncio.Task[None]] = set()
 
 
@@ -42,18 +42,18 @@ def happened(event: dict[str, Any]) -> None:
     match event["type"]:
         case "StasisStart":
             channel = event["channel"]["id"]
-            calls[channel] = None
+            calls[channel] = float(event["args"][1])
             soon(("POST", f"channels/{channel}/answer"), play(channel, event["args"][0]))
         case "PlaybackFinished":
             sound, _, channel = event["playback"]["id"].partition("-")
-            if sound == "first" and channel in calls:
-                loop = asyncio.get_running_loop()
-                calls[channel] = loop.call_later(5, soon, ("DELETE", f"channels/{channel}"))
+            if sound == "first" and isinstance(wait_s := calls.get(channel), float):
+                end = ("DELETE", f"channels/{channel}")
+                calls[channel] = asyncio.get_running_loop().call_later(wait_s, soon, end)
             elif channel in calls:
                 soon(("DELETE", f"channels/{channel}"))
         case "ChannelDtmfReceived":
             channel = event["channel"]["id"]
-            if (timer := calls.get(channel)) is not None:
+            if isinstance(timer := calls.get(channel), asyncio.TimerHandle):
                 timer.cancel()
                 soon(play(channel, "second"))
         case "StasisEnd":

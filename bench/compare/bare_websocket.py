@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 options = json.loads(sys.argv[1])
-calls: dict[str, asyncio.TimerHandle | None] = {}
+calls: dict[str, float | asyncio.TimerHandle] = {}
 outbox: asyncio.Queue[str] = asyncio.Queue()
 numbers = count()
 
@@ -32,20 +32,19 @@ def happened(event: dict[str, Any]) -> None:
     match event["type"]:
         case "StasisStart":
             channel = event["channel"]["id"]
-            calls[channel] = None
+            calls[channel] = float(event["args"][1])
             ask("POST", f"channels/{channel}/answer")
             play(channel, event["args"][0])
         case "PlaybackFinished":
             sound, _, channel = event["playback"]["id"].partition("-")
-            if sound == "first" and channel in calls:
-                calls[channel] = asyncio.get_running_loop().call_later(
-                    5, ask, "DELETE", f"channels/{channel}"
-                )
+            end = ("DELETE", f"channels/{channel}")
+            if sound == "first" and isinstance(wait_s := calls.get(channel), float):
+                calls[channel] = asyncio.get_running_loop().call_later(wait_s, ask, *end)
             elif channel in calls:
-                ask("DELETE", f"channels/{channel}")
+                ask(*end)
         case "ChannelDtmfReceived":
             channel = event["channel"]["id"]
-            if (timer := calls.get(channel)) is not None:
+            if isinstance(timer := calls.get(channel), asyncio.TimerHandle):
                 timer.cancel()
                 play(channel, "second")
         case "StasisEnd":

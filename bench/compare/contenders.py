@@ -1,7 +1,7 @@
 """Who is compared, and the dialplan that leads a number to each of them.
 
 All do the same: answer, a prompt of one second, one key, a second prompt of one second, hang up. Each has two numbers:
-that menu, and a prompt of minutes, on which live calls are held to be weighed. All play the same files.
+that menu, and the same with a minute for the key, in which live calls are held to be weighed. All play the same files.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Contender:
     short: str
     """The extension of the menu."""
     long: str
-    """The extension of the prompt of minutes."""
+    """The extension of the menu that waits for a minute."""
     module: str | None = None
     """What runs as a process of its own beside Asterisk; None when nothing does."""
 
@@ -43,7 +43,6 @@ class Sounds:
 
     first: Path
     second: Path
-    long: Path
 
 
 def dialplan(sounds: Sounds, agi_port: int, log: Path) -> str:
@@ -68,17 +67,17 @@ def dialplan(sounds: Sounds, agi_port: int, log: Path) -> str:
 [from-trunk](+)
 exten => 1001,1,Goto(bench-dialplan,short,1)
 exten => 1002,1,Goto(bench-dialplan,long,1)
-exten => 2001,1,AGI(agi://127.0.0.1:{agi_port}/short)
+exten => 2001,1,AGI(agi://127.0.0.1:{agi_port}/5000)
  same => n,Hangup(42)
-exten => 2002,1,AGI(agi://127.0.0.1:{agi_port}/long)
+exten => 2002,1,AGI(agi://127.0.0.1:{agi_port}/60000)
  same => n,Hangup(42)
-exten => 3001,1,Stasis(bench-bare-http,first)
+exten => 3001,1,Stasis(bench-bare-http,first,5)
  same => n,Hangup(42)
-exten => 3002,1,Stasis(bench-bare-http,long)
+exten => 3002,1,Stasis(bench-bare-http,first,60)
  same => n,Hangup(42)
-exten => 4001,1,Stasis(bench-bare-websocket,first)
+exten => 4001,1,Stasis(bench-bare-websocket,first,5)
  same => n,Hangup(42)
-exten => 4002,1,Stasis(bench-bare-websocket,long)
+exten => 4002,1,Stasis(bench-bare-websocket,first,60)
  same => n,Hangup(42)
 {engines}
 
@@ -90,7 +89,8 @@ exten => short,1,Answer()
 exten => 5,1,Playback({sounds.second})
  same => n,Hangup()
 exten => long,1,Answer()
- same => n,Playback({sounds.long})
+ same => n,Background({sounds.first})
+ same => n,WaitExten(60)
  same => n,Hangup()
 
 ; The callers on Local channels: they note when they were answered, when the digit ended, and when all was over.
@@ -101,6 +101,6 @@ exten => press,1,Set(UP=${{STRFTIME(,UTC,%s.%6q)}})
  same => n,Set(PRESSED=${{STRFTIME(,UTC,%s.%6q)}})
  same => n,Wait(4)
  same => n,Hangup()
-exten => hold,1,Wait(600)
+exten => hold,1,WaitExten(600)
 exten => h,1,Set(FILE({log},,,al,u)=${{UNIQUEID}} ${{UP}} ${{PRESSED}} ${{STRFTIME(,UTC,%s.%6q)}})
 """

@@ -27,19 +27,15 @@ flows:
 """
 
 
-def flows(first: str, second: str, long: str) -> dict[str, dict[str, Any]]:
+def flows(first: str, second: str) -> dict[str, dict[str, Any]]:
     """The two flows, by what they are called."""
-    menu = {
-        "type": "ivr",
-        "prompt": {"audio": first},
-        "exits": {"5": "end", "timeout": "end"},
-    }
-    end = {"type": "announcement", "prompt": {"audio": second}}
-    held = {"type": "announcement", "prompt": {"audio": long}}
-    head = {"format": "flowengine/1", "goodbye": {"audio": second}}
+    menu = {"type": "ivr", "prompt": {"audio": first}, "exits": {"5": "end", "timeout": "end"}}
+    states = {"menu": menu, "end": {"type": "announcement", "prompt": {"audio": second}}}
+    waits = {**states, "menu": {**menu, "timeout_s": 60}}
+    head = {"format": "flowengine/1", "goodbye": {"audio": second}, "start": "menu"}
     return {
-        "short": {**head, "name": "Short", "start": "menu", "states": {"menu": menu, "end": end}},
-        "long": {**head, "name": "Long", "start": "held", "states": {"held": held}},
+        "short": {**head, "name": "Short", "states": states},
+        "long": {**head, "name": "Long", "states": waits},
     }
 
 
@@ -69,7 +65,7 @@ async def main(options: dict[str, Any]) -> None:
     configure("info", "json")
     folder = Path(options["folder"])
     sounds = Path(options["sounds"])
-    names = (f"{Path(options[each]).name}.wav" for each in ("first", "second", "long"))
+    names = (f"{Path(options[each]).name}.wav" for each in ("first", "second"))
     for name, flow in flows(*names).items():
         (sounds / f"{name}.json").write_text(json.dumps(flow))
     (sounds / "account.yaml").write_text(ACCOUNT)

@@ -23,7 +23,6 @@ from simulator.sip import tone, write_wav
 START_S: Final = 40.0
 STOP_S: Final = 10.0
 PROMPT_S: Final = 1.0
-LONG_S: Final = 240.0
 RTP_PORTS: Final = 8_000
 MODULES: Final = ("res_speech.so", "res_agi.so", "app_senddtmf.so")
 """What the comparison needs of Asterisk besides the modules an engine needs."""
@@ -102,7 +101,7 @@ async def ground(contenders: Sequence[Contender]) -> AsyncIterator[Ground]:
                 if each.module is not None:
                     options = {
                         **here.ari(),
-                        **{what: str(getattr(sounds, what)) for what in ("first", "second", "long")},
+                        **{what: str(getattr(sounds, what)) for what in ("first", "second")},
                         "app": f"bench-{each.name}",
                         "sounds": str(folder / "sounds"),
                         "folder": str(folder / each.name),
@@ -171,13 +170,9 @@ async def told(module: str, options: Mapping[str, Any], within_s: float) -> Any:
 
 def _sounds(folder: Path) -> Sounds:
     folder.mkdir()
-    for name, hz, seconds in (
-        ("first", 500.0, PROMPT_S),
-        ("second", 1_000.0, PROMPT_S),
-        ("long", 500.0, LONG_S),
-    ):
-        write_wav(folder / f"{name}.wav", tone(hz, seconds))
-    return Sounds(folder / "first", folder / "second", folder / "long")
+    for name, hz in (("first", 500.0), ("second", 1_000.0)):
+        write_wav(folder / f"{name}.wav", tone(hz, PROMPT_S))
+    return Sounds(folder / "first", folder / "second")
 
 
 def _end_of(log: Path) -> str:

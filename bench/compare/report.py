@@ -72,7 +72,7 @@ def text(found: Found) -> str:
         head = ["", "setup p50 ms", "p99", "digit to action p50 ms", "p95", "p99"]
         parts.append(table([*head, "Asterisk CPU ms/call", "controller", "wrong"], rows))
     if found.held:
-        parts.append("\nLive calls in a long prompt on Local channels")
+        parts.append("\nLive calls that wait for a key, on Local channels")
         rows = []
         for name, steps in found.held.items():
             for each in steps:

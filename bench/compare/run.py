@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.compare.contenders import BY_NAME, CONTENDERS, Contender
-from bench.compare.ground import Ground, ground
+from bench.compare.ground import Ground, NoGround, ground
 from bench.compare.held import Held, held
 from bench.compare.steady import Figure, highest_clean, percentile, rate_of
 from bench.compare.trial import Line, Trial, trial
+from flowengine.ari.node import NodeError
 
 QUIET: Final = 1.5
 """Load average above which a machine is not quiet."""
-FIRST_RUNG: Final = 40
+FIRST_RUNG: Final = 56
 STRIDE: Final = 8
 WARM_S: Final = 2.0
 WARM_RATE: Final = 10.0
@@ -109,7 +110,11 @@ async def _clean_rates(here: Ground, plan: Plan, line: Line, found: Found) -> di
         for who in plan.contenders:
 
             async def is_clean(rate: float, who: Contender = who) -> bool:
-                seen = await trial(here, who, line, rate, plan.seconds, probed=False)
+                try:
+                    seen = await trial(here, who, line, rate, plan.seconds, probed=False)
+                except (NoGround, NodeError):  # so much too much that nobody had time to answer
+                    await here.quiet(60)
+                    return False
                 found.strangers.append(seen.strangers)
                 return seen.clean
 
