@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--line", action="append", choices=["sip", "local"], help="only SIP, or only Local channels"
     )
-    parser.add_argument(
-        "--part", action="append", choices=list(PARTS), help="only clean rates, delays or held calls"
-    )
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only some of the parts")
     parser.add_argument("--rounds", type=int, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, help="how long calls come in a trial (8)")
     parser.add_argument(

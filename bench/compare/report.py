@@ -97,6 +97,12 @@ def text(found: Found) -> str:
             "",
         ]
         parts.append(table(head, rows))
+    if found.commits:
+        parts.append("\nDurable transitions, SQLite")
+        rows = [
+            [line.what, f"{figure.value:,.0f}", line.unit, _runs(figure)] for line, figure in found.commits
+        ]
+        parts.append(table(["", "median", "", "runs"], rows))
     if bad := unsteady(found):
         parts.append(f"\nREFUSED, for runs of one differ by more than {APART:.0%}; not to be compared:")
         parts += [f"  {each}" for each in bad]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench import Result, journal
 from bench.compare.contenders import BY_NAME, CONTENDERS, Contender
 from bench.compare.ground import Ground, NoGround, ground
 from bench.compare.held import Held, held
@@ -21,7 +22,7 @@ FIRST_RUNG: Final = 56
 STRIDE: Final = 8
 WARM_S: Final = 2.0
 WARM_RATE: Final = 10.0
-PARTS: Final = ("rate", "delay", "held")
+PARTS: Final = ("rate", "delay", "held", "commits")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Found:
     moderate: dict[Line, float] = field(default_factory=dict)
     delays: dict[Line, dict[str, list[Trial]]] = field(default_factory=dict)
     held: dict[str, list[Held]] = field(default_factory=dict)
+    commits: list[tuple[Result, Figure]] = field(default_factory=list)
+    """What the journal makes durable, beside the bare driver: a line of `bench.journal`, and its runs."""
 
     def figure(self, line: Line, name: str, what: str) -> Figure:
         """One figure over the rounds at the moderate rate: a percentile such as `action_ms 99`, or a field."""
@@ -78,6 +81,8 @@ async def compare(plan: Plan) -> Found:
         for who in plan.contenders:
             tell(f"held calls: {who.label}")
             found.held[who.name] = await held(who, plan.steps)
+    if "commits" in plan.parts:
+        found.commits = await _commits(plan.rounds)
     found.load_after = os.getloadavg()[0]
     return found
 
@@ -126,6 +131,16 @@ async def _clean_rates(here: Ground, plan: Plan, line: Line, found: Found) -> di
                 f"{line} round {n + 1} of {plan.rounds}: {who.label}: {runs[who.name][-1]:.0f} clean calls/s"
             )
     return {name: Figure(tuple(each)) for name, each in runs.items()}
+
+
+async def _commits(rounds: int) -> list[tuple[Result, Figure]]:
+    """Durable transitions a second, and the raw commit rate in the same minutes."""
+    seen: dict[str, list[Result]] = defaultdict(list)
+    for n in range(rounds):
+        tell(f"commits, round {n + 1} of {rounds}")
+        for each in await asyncio.to_thread(journal.measure):
+            seen[each.what.partition(", groups of")[0]].append(each)
+    return [(each[0], Figure(tuple(run.value for run in each))) for each in seen.values()]
 
 
 def _half_load(clean: dict[str, Figure]) -> float:

@@ -68,7 +68,7 @@ async def highest_clean(is_clean: Callable[[float], Awaitable[bool]], start: int
         low = rung
         while low < HIGHEST and await clean(min(HIGHEST, low + stride)):
             low = min(HIGHEST, low + stride)
-        high = low + stride
+        high = min(HIGHEST + 1, low + stride)
     else:
         high = rung
         while high > 0 and not await clean(max(0, high - stride)):
