@@ -281,3 +281,69 @@ async def test_calls_in_every_state_go_on_after_kill_9(office: Office) -> None:
     for name in ("recorded", "apart"):
         talked_s = ((calls[name].ended_at or 0) - (calls[name].answered_at or 0)) / 1_000_000
         assert recordings[name].duration_ms / 1_000 == pytest.approx(talked_s, abs=1.5)
+
+
+@pytest.mark.timeout(180)
+async def test_a_talk_and_a_message_outlive_four_engines(office: Office) -> None:
+    """Three are killed, at once after they went on or a moment later, and one hands over at SIGTERM."""
+    engine = await office.engine()
+    phone = await office.phone("recorded", Answers(0.1, speaks_hz=AGENT_HZ))
+    await engine.until(SERVING)
+    await asyncio.sleep(1.0)
+    on = {name: await office.caller(name) for name in ("recorded", "message")}
+    await on["recorded"].answered()
+    await on["message"].hears(1_000, within=10)
+    speaking = [asyncio.create_task(each.speak(VOICE_HZ, 90.0)) for each in on.values()]
+    took = []
+    for pause_s in (1.0, 0.0, 0.3, None):
+        if pause_s is None:
+            await engine.until(SERVING)
+            await engine.stop()
+        else:
+            await asyncio.sleep(pause_s)
+            await engine.kill()
+        engine = await office.engine()
+        await engine.until(GO_ON)
+        took += [line["took_s"] for line in engine.said(GO_ON)]
+    assert max(took) < RESUMED_S
+    await asyncio.sleep(1.0)
+    for task in speaking:
+        task.cancel()
+    ended = {}
+    for name, caller in on.items():
+        await caller.hang_up()
+        ended[name] = await caller.ended(within=10)
+    await nothing_left(office)
+    calls, recordings = await office.calls(), await office.recordings()
+    assert {name: call.disposition for name, call in calls.items()} == {
+        "recorded": "answered",
+        "message": "message",
+    }
+    talked_s = ended["recorded"].ended_at - (ended["recorded"].answered_at or 0)
+    assert seconds_of_tone(ended["recorded"].heard, AGENT_HZ) > talked_s - 2.5
+    assert recordings["recorded"].duration_ms / 1_000 == pytest.approx(talked_s, abs=1.5)
+    assert len(phone.calls) == 1
+    assert [(call.record or {})["faults"] for call in calls.values()] == [[], []]
+
+
+@pytest.mark.timeout(120)
+async def test_an_agent_who_answered_nobody_is_rung_again(office: Office) -> None:
+    """Asterisk hangs up on who answers while no engine is there; the caller hears ringing until one is."""
+    first = await office.engine()
+    phone = await office.phone("ringer", Answers(1.5, speaks_hz=AGENT_HZ))
+    await first.until(SERVING)
+    await asyncio.sleep(1.0)
+    caller = await office.caller("ringing")
+    await phone.rings()
+    await first.kill()
+    await phone.until(lambda: phone.calls[0].ended_at is not None)
+    assert phone.calls[0].answered_at is not None
+    second = await office.engine()
+    await second.until(GO_ON)
+    await caller.hears(AGENT_HZ, within=15)
+    await caller.hang_up()
+    await caller.ended()
+    await nothing_left(office)
+    assert len(phone.calls) == 2
+    [call] = (await office.calls()).values()
+    assert call.disposition == "answered"
