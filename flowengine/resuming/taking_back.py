@@ -31,10 +31,10 @@ from flowengine.resuming.rebuilt import UNCERTAIN_US, Rebuilt, Row, rebuild
 from flowengine.routing.directory import PublishedFlow
 from flowengine.runtime import Engine
 from flowengine.store.database import Database
-from flowengine.store.errors import StoreError
+from flowengine.store.errors import JournalUnreadable, StoreError
 from flowengine.store.flows import load_version
 from flowengine.store.journal import DatabaseJournal
-from flowengine.store.journal_rows import RunningCall
+from flowengine.store.journal_rows import Entry, RunningCall
 from flowengine.store.tables import Recording
 
 log = structlog.get_logger(__name__)
@@ -101,18 +101,12 @@ class EarlierCalls:
 
     async def read(self) -> None:
         """Rebuild every call, and let the engine know it. What cannot be rebuilt is told, and closed later."""
-        for row in await self._journal.open_calls(self._owner):
-            try:
-                back = await self._rebuilt(row)
-            except (StoreError, ValueError) as error:
-                log.error("a call of an earlier engine cannot go on", call=row.id, problem=str(error))
-                self._lost.append(row)
-                continue
-            if back is not None:
-                self._calls.append(TakenBack(row, back))
-                flow = self._flows[row.account, row.flow, row.version]
-                published = PublishedFlow(row.flow, row.account, row.version, flow)
-                self._engine.take_back(row.id, published, back.machine, back.events)
+        rows = await self._journal.open_calls(self._owner)
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            journals = await self._journal.read_many([row.id for row in some])
+            for row in some:
+                await self._take_back(row, journals[row.id])
 
     async def close_lost(self, desk: Desk) -> None:
         """Close what cannot go on."""
@@ -144,22 +138,30 @@ class EarlierCalls:
         # Should this engine die now, what the last one had not done was done by neither.
         await prove_life(self._proof, lambda: self._journal.is_prompt, UNCERTAIN_US / SECOND)
 
-    async def _rebuilt(self, row: RunningCall) -> Rebuilt | None:
-        entries = await self._journal.read(row.id)
-        if not entries:
+    async def _take_back(self, row: RunningCall, entries: list[Entry] | JournalUnreadable) -> None:
+        if entries == []:
             # It was never answered, nor told anything: its leg, if it still waits, is a new call.
             await self._journal.withdraw(row.id)
-            return None
-        if not row.channel:
-            raise ValueError("its channel is not known")
+            return
+        try:
+            if isinstance(entries, JournalUnreadable):
+                raise entries
+            flow = await self._flow(row)
+            rebuilt = _rebuilt(row, flow, entries)
+        except (StoreError, ValueError) as error:
+            log.error("a call of an earlier engine cannot go on", call=row.id, problem=str(error))
+            self._lost.append(row)
+            return
+        self._calls.append(TakenBack(row, rebuilt))
+        published = PublishedFlow(row.flow, row.account, row.version, flow)
+        self._engine.take_back(row.id, published, rebuilt.machine, rebuilt.events)
+
+    async def _flow(self, row: RunningCall) -> Flow:
         key = row.account, row.flow, row.version
         if key not in self._flows:
             async with self._database.reading() as session:
                 self._flows[key] = await load_version(session, *key)
-        rebuilt = rebuild(self._flows[key], [Row(each.seq, each.event, each.digest) for each in entries])
-        if rebuilt.diverged_at is not None:
-            log.warning("a call goes on in another machine", call=row.id, from_event=rebuilt.diverged_at)
-        return rebuilt
+        return self._flows[key]
 
     async def _go_on(self, switch: ResumableSwitch) -> None:
         if not self._calls:
@@ -202,3 +204,13 @@ async def _until_ready(client: AriClient) -> None:
         with contextlib.suppress(AriError):
             await client.wait_ready(LOOK_S)
             return
+
+
+def _rebuilt(row: RunningCall, flow: Flow, entries: Sequence[Entry]) -> Rebuilt:
+    """Rebuild a call. Raises ValueError for one that nobody can go on with."""
+    if not row.channel:
+        raise ValueError("its channel is not known")
+    rebuilt = rebuild(flow, [Row(each.seq, each.event, each.digest) for each in entries])
+    if rebuilt.diverged_at is not None:
+        log.warning("a call goes on in another machine", call=row.id, from_event=rebuilt.diverged_at)
+    return rebuilt

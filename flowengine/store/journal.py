@@ -8,6 +8,7 @@ everybody in the group, and the next group tries again.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -17,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from flowengine.call.events import Event, Instant
 from flowengine.call.record import CallRecord
 from flowengine.store.database import Database
-from flowengine.store.errors import JournalConflict, JournalUnavailable
+from flowengine.store.errors import JournalConflict, JournalUnavailable, JournalUnreadable
 from flowengine.store.journal_rows import (
     Entry,
     RunningCall,
@@ -28,6 +29,7 @@ from flowengine.store.journal_rows import (
     is_stored,
     opening,
     read_entries,
+    read_many,
     running_calls,
     withdraw,
     write,
@@ -132,6 +134,11 @@ class DatabaseJournal:
         account = self._account_of(call)
         async with self._database.reading() as session:
             return await read_entries(session, account, call)
+
+    async def read_many(self, calls: Sequence[str]) -> dict[str, list[Entry] | JournalUnreadable]:
+        """Give the journals of these calls, which are open here; those that cannot be read as the error of `read`."""
+        async with self._database.reading() as session:
+            return await read_many(session, calls)
 
     async def withdraw(self, call: str) -> None:
         """Forget a call that was opened and of which nothing was ever told; one that has events stays as it is."""

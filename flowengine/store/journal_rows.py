@@ -195,6 +195,26 @@ async def read_entries(session: AsyncSession, account: str, call: str) -> list[E
     return [_entry(call, *row) for row in rows]
 
 
+async def read_many(
+    session: AsyncSession, calls: Sequence[str]
+) -> dict[str, list[Entry] | JournalUnreadable]:
+    """Give the journals of these calls of any accounts, in one statement; what cannot be read is its error."""
+    rows = await session.execute(
+        select(JournalRow.call_id, JournalRow.seq, JournalRow.event, JournalRow.digest)
+        .where(JournalRow.call_id.in_(calls))
+        .order_by(JournalRow.call_id, JournalRow.seq)
+    )
+    found: dict[str, list[Entry] | JournalUnreadable] = {call: [] for call in calls}
+    for call, seq, event, digest in rows:
+        entries = found[call]
+        if isinstance(entries, list):
+            try:
+                entries.append(_entry(call, seq, event, digest))
+            except JournalUnreadable as error:
+                found[call] = error
+    return found
+
+
 async def running_calls(session: AsyncSession, owner: str | None = None) -> list[RunningCall]:
     """Give the calls of all accounts which are not closed, oldest first: all of them, or those of an engine."""
     of_owner = [] if owner is None else [Call.owner == owner]

@@ -296,3 +296,22 @@ async def test_a_call_of_which_nothing_was_told_can_be_forgotten_and_no_other(da
         await journal.withdraw("cal_1")
         await journal.withdraw("cal_2")
         assert [call.id for call in await journal.open_calls()] == ["cal_2"]
+
+
+async def test_many_journals_are_read_at_once_and_one_that_cannot_be_read_spoils_no_other(
+    database: Database,
+) -> None:
+    of = await seed(database)
+    async with DatabaseJournal(database) as journal:
+        for call in ("cal_1", "cal_2", "cal_3"):
+            await journal.open(call, of.account, of.flow, of.version, NOON)
+        await journal.append("cal_1", 0, arrived(of), "0" * 16)
+        await journal.append("cal_2", 0, arrived(of), "0" * 16)
+        async with database.writing() as session:
+            await session.execute(
+                update(tables.JournalRow).where(tables.JournalRow.call_id == "cal_2").values(event=b"{}")
+            )
+        found = await journal.read_many(["cal_1", "cal_2", "cal_3"])
+        assert found["cal_1"] == [Entry(0, arrived(of), "0" * 16)]
+        assert isinstance(found["cal_2"], JournalUnreadable)
+        assert found["cal_3"] == []
