@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flowengine.cli.columns import columns, plain
+from flowengine.cli.columns import columns
 from flowengine.cli.flows import AsJson
-from flowengine.cli.prepaid import exact, now, number_fees, with_books
+from flowengine.cli.prepaid import exact, now, number_fees, plain_lines, with_books
 from flowengine.cli.screen import PROBLEMS, fail, read_bytes, say, say_json
 from flowengine.cli.stored import Opened
 
@@ -59,7 +59,7 @@ def offer(
         problems = [each._asdict() for each in done.problems]
         say_json({"for_sale": None, "problems": problems, "more": done.more})
         raise typer.Exit(PROBLEMS)
-    fail(f"{file}: " + "\n".join(map(plain, str(done).split("\n"))), PROBLEMS)
+    fail(f"{file}: {plain_lines(str(done))}", PROBLEMS)
 
 
 def search(

@@ -227,6 +227,13 @@ def stamp(at: int | None, zone: ZoneInfo) -> str | None:
     return None if at is None else iso(local_time(at, zone), zone)
 
 
+def plain_lines(text: str) -> str:
+    """A text of several lines, each without what would be obeyed by a terminal."""
+    from flowengine.cli.columns import plain
+
+    return "\n".join(map(plain, text.split("\n")))
+
+
 def now() -> int:
     """The time, in microseconds since the Unix epoch."""
     from flowengine.clock import SystemClock

@@ -11,7 +11,7 @@ import typer
 from flowengine.cli.bar import Bar
 from flowengine.cli.columns import columns, plain
 from flowengine.cli.flows import AsJson
-from flowengine.cli.prepaid import Zone, exact, instant_of, now, stamp, with_books, written
+from flowengine.cli.prepaid import Zone, exact, instant_of, now, plain_lines, stamp, with_books, written
 from flowengine.cli.screen import PROBLEMS, fail, read_bytes, say, say_json
 from flowengine.cli.stored import BadWord, Opened, Unknown, near
 
@@ -254,11 +254,6 @@ def _prefixes(number: str) -> Sequence[str]:
             f"{number[:40]!r} is no number: write it with + and the country code, such as +815055550100"
         )
     return [digits[1:end] for end in range(len(digits), 1, -1)]
-
-
-def plain_lines(text: str) -> str:
-    """A text of several lines, each without what would be obeyed by a terminal."""
-    return "\n".join(map(plain, text.split("\n")))
 
 
 def _as_dict(rate: "Rate", zone: "ZoneInfo") -> dict[str, Any]:
