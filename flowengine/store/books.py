@@ -176,7 +176,8 @@ class Books:
             raise ValueError(f"{entry.kind}: {entry.amount} more would be more than a balance can hold")
         source.balance -= entry.amount
         target.balance += entry.amount
-        self.touched |= {(entry.account, entry.from_name), (entry.account, entry.to_name)}
+        self.touched.add((entry.account, entry.from_name))
+        self.touched.add((entry.account, entry.to_name))
         self.entries[entry.account, entry.key] = entry
         self.new.append(entry)
         return Posted(entry, new=True)

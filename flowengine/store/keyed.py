@@ -4,10 +4,10 @@ The list goes to the database as one JSON text. A list of values in the statemen
 length, and SQLite reads the whole table for `(a, b) IN (VALUES ...)`.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, FromClause, Select, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,8 +21,8 @@ def by_keys(
 ) -> Select[*tuple[Any, ...]]:
     """Select `columns` of the rows whose `keys` are in the list; build it once, and run it with `find`.
 
-    On SQLite it gives a row of nulls for a key that is not there: that is how its planner is told to go from the
-    list to the table.
+    On SQLite this is an outer join, so that its planner goes from the list to the table. What stands in the condition
+    leaves keys out that are not there, and is a function because a plain comparison would make it an inner join again.
     """
     wanted: FromClause
     parts: list[ColumnElement[Any]]
@@ -36,12 +36,18 @@ def by_keys(
     condition = parts[0] == keys[0]
     for part, key in zip(parts[1:], keys[1:], strict=True):
         condition &= part == key
-    return select(*columns).select_from(wanted.join(table, condition, isouter=dialect == "sqlite"))
+    if dialect != "sqlite":
+        return select(*columns).select_from(wanted.join(table, condition))
+    return (
+        select(*columns)
+        .select_from(wanted.join(table, condition, isouter=True))
+        .where(func.typeof(keys[0]) != literal_column("'null'"))
+    )
 
 
 async def find(
     session: AsyncSession, statement: Select[*tuple[Any, ...]], keys: Sequence[Sequence[str]]
 ) -> list[Any]:
     """Run a statement of `by_keys`; its rows, in no order of their own unless it says one."""
-    rows = await session.execute(statement, {KEYS: json.dumps(keys)})
-    return [row for row in rows if row[0] is not None]
+    rows = await session.execute(statement, {KEYS: msgspec.json.encode(keys).decode()})
+    return list(rows)

@@ -3,17 +3,17 @@
 All of them are used by `ledger.perform` within one transaction, in the order in which they stand here.
 """
 
-import json
 from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Dialect, Select, Table, bindparam, delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from flowengine.store.books import Balance, Books, Entry, Held, HoldKey, Place
-from flowengine.store.ids import new_id
+from flowengine.store.ids import new_ids
 from flowengine.store.keyed import by_keys, find
 from flowengine.store.tables import Hold, LedgerAccount, Transfer
 
@@ -49,6 +49,7 @@ _SET_BALANCE = (
 )
 _SET_HOLD = update(_HOLDS).where(*_THIS_HOLD).values(amount=bindparam("amount"))
 _END_HOLD = delete(_HOLDS).where(*_THIS_HOLD)
+_json = msgspec.json.Encoder().encode
 
 
 async def lock_balances(session: AsyncSession, places: Iterable[Place]) -> dict[Place, Balance]:
@@ -109,8 +110,8 @@ async def write_changes(session: AsyncSession, known: Books, stored: frozenset[H
         )
     if known.new:
         rows = [
-            (new_id("trf"), *entry[:-1], json.dumps(dict(entry.details), ensure_ascii=False))
-            for entry in known.new
+            (id, *entry[:-1], _json(dict(entry.details)).decode())
+            for id, entry in zip(new_ids("trf", len(known.new)), known.new, strict=True)
         ]
         await connection.exec_driver_sql(_inserting(connection.dialect), rows)
     if known.touched:
