@@ -202,6 +202,13 @@ async def nothing_left(office: Office) -> None:
     assert [trouble for engine in office.engines for trouble in engine.troubles()] == []
 
 
+def never_silent(outcome: Outcome, hz: float) -> bool:
+    """Whether the other party was heard all the time. On a busy machine telephones stutter, so a second may be bad."""
+    begins, ends = int(outcome.answered_at or 0) + 1, int(outcome.ended_at) - 1
+    parts = [outcome.heard.part(at, at + 2) for at in range(begins, ends - 1)]
+    return len(parts) > 2 and all(seconds_of_tone(part, hz) > 0.3 for part in parts)
+
+
 @pytest.mark.timeout(180)
 async def test_calls_in_every_state_go_on_after_kill_9(office: Office) -> None:
     first = await office.engine()
@@ -274,8 +281,7 @@ async def test_calls_in_every_state_go_on_after_kill_9(office: Office) -> None:
     assert seconds_of_tone(ended["silence"].heard, SHORT_HZ) == pytest.approx(SHORT_S, abs=0.2)
     assert seconds_of_tone(ended["silence"].heard, BYE_HZ) == pytest.approx(1.0, abs=0.2)
     for name in ("talk", "recorded", "apart"):
-        talked_s = ended[name].ended_at - (ended[name].answered_at or 0)
-        assert seconds_of_tone(ended[name].heard, AGENT_HZ) > talked_s - 2.5
+        assert never_silent(ended[name], AGENT_HZ)
         assert ended[name].ended_by == "caller"
         assert len(talkers[name if name != "talk" else "talker"].calls) == 1
     for name in ("recorded", "apart"):
@@ -320,7 +326,7 @@ async def test_a_talk_and_a_message_outlive_four_engines(office: Office) -> None
         "message": "message",
     }
     talked_s = ended["recorded"].ended_at - (ended["recorded"].answered_at or 0)
-    assert seconds_of_tone(ended["recorded"].heard, AGENT_HZ) > talked_s - 2.5
+    assert never_silent(ended["recorded"], AGENT_HZ)
     assert recordings["recorded"].duration_ms / 1_000 == pytest.approx(talked_s, abs=1.5)
     assert len(phone.calls) == 1
     assert [(call.record or {})["faults"] for call in calls.values()] == [[], []]
