@@ -9,7 +9,7 @@ from typing import Any
 @contextlib.asynccontextmanager
 async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run these while the context is open, and cancel them when it is left. None of them may raise."""
-    tasks = [asyncio.create_task(each, name=each.__qualname__) for each in work]
+    tasks = [asyncio.create_task(each, name=getattr(each, "__qualname__", None)) for each in work]
     try:
         yield
     finally:
