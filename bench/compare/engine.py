@@ -71,7 +71,6 @@ async def main(options: dict[str, Any]) -> None:
     (sounds / "account.yaml").write_text(ACCOUNT)
     settings = load(
         data_dir=folder,
-        database_url=options.get("database", ""),
         switch="asterisk",
         ari_url=options["url"],
         ari_user=options["user"],
