@@ -7,7 +7,7 @@ noted as a debt, so that no started increment is ever lost.
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +20,7 @@ from flowengine.store.database import Database
 from flowengine.store.errors import KeyReused, NotEnough
 
 T = TypeVar("T")
+_REFUSALS: Final = (NotEnough, KeyReused)
 Perform = Callable[[Sequence[Operation]], Awaitable[list[Result]]]
 """Does operations in a transaction whose locks are kept until its end."""
 
@@ -135,7 +136,7 @@ class _Posting:
 
     def heard(self, results: Sequence[Result]) -> None:
         """Take the results of `as_wanted`."""
-        if not any(isinstance(result, NotEnough | KeyReused) for result in results):
+        if not any(isinstance(result, _REFUSALS) for result in results):
             self._missing, self._is_promised = [], True
             return
         of_charges = list(zip(self._charges, results, strict=False))

@@ -41,6 +41,10 @@ class Entry(NamedTuple):
     details: Mapping[str, Any] = NO_DETAILS
 
 
+_AT: Final = Entry._fields.index("at")
+"""What stands before it makes an entry the same."""
+
+
 class Hold(NamedTuple):
     """Promise `amount` of a balance to something running. A key that is held already keeps at least that amount."""
 
@@ -163,22 +167,23 @@ class Books:
 
     def _post(self, entry: Entry, releasing: int = 0) -> Posted | NotEnough | KeyReused:
         """Make an entry; `releasing` of what is held may be used for it."""
-        _check(entry.amount)
-        known = self.entries.get((entry.account, entry.key))
+        account, key, _, from_name, to_name, amount, *_ = entry
+        _check(amount)
+        known = self.entries.get((account, key))
         if known is not None:
             return Posted(known, new=False) if _same(known, entry) else _reused(entry, known)
-        source, target = self._at(entry.account, entry.from_name), self._at(entry.account, entry.to_name)
+        source, target = self._at(account, from_name), self._at(account, to_name)
         if source is target or source.unit != target.unit:
-            raise ValueError(f"{entry.kind}: {entry.from_name} to {entry.to_name} is no move within one unit")
-        if not source.pays(entry.amount - releasing):
-            return NotEnough(entry.account, entry.from_name, entry.amount, source.free + releasing)
-        if max(abs(source.balance), abs(target.balance)) + entry.amount > LARGEST:
-            raise ValueError(f"{entry.kind}: {entry.amount} more would be more than a balance can hold")
-        source.balance -= entry.amount
-        target.balance += entry.amount
-        self.touched.add((entry.account, entry.from_name))
-        self.touched.add((entry.account, entry.to_name))
-        self.entries[entry.account, entry.key] = entry
+            raise ValueError(f"{entry.kind}: {from_name} to {to_name} is no move within one unit")
+        if not source.pays(amount - releasing):
+            return NotEnough(account, from_name, amount, source.free + releasing)
+        if max(abs(source.balance), abs(target.balance)) + amount > LARGEST:
+            raise ValueError(f"{entry.kind}: {amount} more would be more than a balance can hold")
+        source.balance -= amount
+        target.balance += amount
+        self.touched.add((account, from_name))
+        self.touched.add((account, to_name))
+        self.entries[account, key] = entry
         self.new.append(entry)
         return Posted(entry, new=True)
 
@@ -236,8 +241,11 @@ def places(operations: Iterable[Operation]) -> set[Place]:
     found: set[Place] = set()
     for each in operations:
         entry = each.entry if isinstance(each, Capture) else each
-        names = (entry.from_name, entry.to_name) if isinstance(entry, Entry) else (entry.name,)
-        found |= {(entry.account, name) for name in names}
+        if isinstance(entry, Entry):
+            found.add((entry.account, entry.from_name))
+            found.add((entry.account, entry.to_name))
+        else:
+            found.add((entry.account, entry.name))
     return found
 
 
@@ -259,12 +267,12 @@ def entry_keys(operations: Iterable[Operation]) -> set[Place]:
 
 
 def _check(amount: int) -> None:
-    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= LARGEST:
+    if type(amount) is not int or not 0 < amount <= LARGEST:
         raise ValueError(f"{amount!r} is no amount: use a whole number from 1 to {LARGEST}")
 
 
 def _same(known: Entry, entry: Entry) -> bool:
-    return known[: Entry._fields.index("at")] == entry[: Entry._fields.index("at")]
+    return known[:_AT] == entry[:_AT]
 
 
 def _reused(entry: Entry, known: Entry) -> KeyReused:

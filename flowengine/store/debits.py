@@ -132,13 +132,14 @@ def _entry(
 
 def _details(of: BilledTo, rate: Rate, charge: Charge) -> dict[str, Any]:
     """All that an increment was reckoned from, so that it can be proved when the rate is long gone."""
+    number, begins_at, ends_at, _ = charge
     details = {
         "leg": of.leg,
-        "n": charge.number,
+        "n": number,
         "number": of.number,
         **_figures(rate),
-        "begins_at": charge.begins_at,
-        "ends_at": charge.ends_at,
+        "begins_at": begins_at,
+        "ends_at": ends_at,
     }
     if of.user:
         details["user"] = of.user

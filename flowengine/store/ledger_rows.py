@@ -49,7 +49,7 @@ _SET_BALANCE = (
 )
 _SET_HOLD = update(_HOLDS).where(*_THIS_HOLD).values(amount=bindparam("amount"))
 _END_HOLD = delete(_HOLDS).where(*_THIS_HOLD)
-_json = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder(enc_hook=dict).encode
 
 
 async def lock_balances(session: AsyncSession, places: Iterable[Place]) -> dict[Place, Balance]:
@@ -110,7 +110,7 @@ async def write_changes(session: AsyncSession, known: Books, stored: frozenset[H
         )
     if known.new:
         rows = [
-            (id, *entry[:-1], _json(dict(entry.details)).decode())
+            (id, *entry[:-1], _json(entry.details).decode())
             for id, entry in zip(new_ids("trf", len(known.new)), known.new, strict=True)
         ]
         await connection.exec_driver_sql(_inserting(connection.dialect), rows)
