@@ -2,9 +2,9 @@
 
 All calls are answered at one moment, so each minute they are due together, and the meter books them in its groups:
 each debits the minute that begins and goes on holding the next. The baseline is the driver alone in the same database
-in groups of the same size: for each minute a transfer inserted and its two balances updated, looking at nothing. They
-take turns, so that a slow minute of the disk is everybody's. PostgreSQL runs in a folder of its own for the time of the
-measurement, without fsync for both.
+in groups of the same size: for each minute a transfer inserted, with a call and a key like the meter's, and its two
+balances updated, looking at nothing. They take turns, so that a slow minute of the disk is everybody's. PostgreSQL runs
+in a folder of its own for the time of the measurement, without fsync for both.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from flowengine.metering.meter import CallMeter
 from flowengine.metering.rounds import GROUP
 from flowengine.store import debits, ledger, migrate, tables
 from flowengine.store.database import Database, open_database
-from flowengine.store.ids import new_id
+from flowengine.store.ids import new_id, new_ids
 from flowengine.store.tariffs import Kind, Tariffs, Terms
 from tests.store.conftest import Cluster
 
@@ -45,7 +45,7 @@ DETAILS = (
     ' "rate": "rat_0123456789abcdef01234567", "key": "JP/local", "per_minute": 10000, "connect_fee": 0,'
     ' "first_s": 60, "following_s": 60, "begins_at": 1790000000000000, "ends_at": 1790000060000000}'
 )
-MINUTE = ("minute", "credits", "credits.calls", 1, 1, "cal_1")
+MINUTE = ("minute", "credits", "credits.calls", 1)
 COLUMNS = "id, account_id, key, kind, from_name, to_name, amount, at, call_id, details"
 UPDATES = (
     "UPDATE ledger_accounts SET balance = balance - 1 WHERE account_id = {} AND name = 'credits'",
@@ -70,7 +70,7 @@ class Clock:
 class Calls:
     """Running calls of some accounts on a meter."""
 
-    def __init__(self, database: Database, accounts: Sequence[str], name: str) -> None:
+    def __init__(self, database: Database, accounts: Sequence[str]) -> None:
         self.clock = Clock()
         rate = Rate(direction="inbound", key="JP/local", per_minute=10_000, valid_from=0)
 
@@ -85,8 +85,9 @@ class Calls:
             numbers={NUMBER: Kind("JP", "local")},
             terms=dict.fromkeys(accounts, Terms()),
         )
+        self.ids = new_ids("cal", CALLS)
         for n in range(CALLS):
-            account, call = accounts[n % len(accounts)], f"cal_{name}_{n}"
+            account, call = accounts[n % len(accounts)], self.ids[n]
             self.meter.step(account, call, CallArrived(T0, NUMBER, "", "v"), ())
             self.meter.step(account, call, LegAnswered(T0, CALLER), ())
 
@@ -98,11 +99,12 @@ class Calls:
         return CALLS / (perf_counter() - began)
 
 
-async def written(write: Write, accounts: Sequence[str]) -> float:
-    """As many debits by the driver alone; gives debits a second."""
+async def written(write: Write, accounts: Sequence[str], calls: Sequence[str], number: int) -> float:
+    """As many debits by the driver alone, of the minute of that number of each call; gives debits a second."""
+    at = T0 + number * 60 * SECOND
     rows = [
-        (new_id("trf"), accounts[n % len(accounts)], f"bare:{new_id('cal')}", *MINUTE, DETAILS)
-        for n in range(CALLS)
+        (id, accounts[n % len(accounts)], f"bare:{call}:caller:{number}", *MINUTE, at, call, DETAILS)
+        for n, (id, call) in enumerate(zip(new_ids("trf", len(calls)), calls, strict=True))
     ]
     began = perf_counter()
     for start in range(0, CALLS, GROUP):
@@ -115,12 +117,12 @@ async def compared(database: Database, write: Write, name: str) -> list[Result]:
     accounts = [await _account(database, f"{name}-{n}") for n in range(ACCOUNTS)]
     results = []
     for what, chosen in (("one account", accounts[:1]), (f"{ACCOUNTS} accounts", accounts)):
-        calls = Calls(database, chosen, f"{name}-{len(chosen)}")
+        calls = Calls(database, chosen)
         await calls.minute()
         ours, bare = [], []
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             ours.append(await calls.minute())
-            bare.append(await written(write, chosen))
+            bare.append(await written(write, chosen, calls.ids, number))
         ratio = median(mine / driver for mine, driver in zip(ours, bare, strict=True))
         note = f"{CALLS} calls, groups of {GROUP}"
         results += [
