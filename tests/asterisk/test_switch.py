@@ -308,7 +308,7 @@ async def test_caller_and_agent_talk_and_are_recorded(scene: Scene) -> None:
             Answer("caller"), OpenBridge("bridge-1"), Join("bridge-1", "caller"), Join("bridge-1", "leg-1")
         )
         scene.do(Record("rec-1", "bridge-1"))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.0)
         phone.hang_up()
         assert (await scene.hearing.event(LegHungUp, leg="leg-1")).cause == causes.NORMAL
         assert not scene.hearing.of(LegHungUp, leg="caller")
