@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from bench.compare.contenders import Contender, Sounds, dialplan
-from flowengine.ari.node import AsteriskNode, local_settings
+from flowengine.ari.node import AsteriskNode, NodeError, local_settings
 from simulator.sip import tone, write_wav
 
 START_S: Final = 40.0
@@ -58,19 +58,26 @@ class Ground:
         return {"url": at.ari_url, "user": at.ari_user, "password": at.ari_password}
 
     async def channels(self) -> int:
-        """How many channels are up."""
-        first = (await self.node.cli("core show channels count")).split()
-        return int(first[0])
+        """How many channels are up. Raises NoGround, or NodeError, when Asterisk has no time to say."""
+        said = await self.node.cli("core show channels count")
+        first = said.partition(" ")[0]
+        if not first.isdigit():
+            raise NoGround(f"Asterisk does not say how many channels are up: {said.strip()}")
+        return int(first)
 
     async def quiet(self, within_s: float = 15.0) -> None:
-        """Wait until no channel is left; what is left then is hung up."""
+        """Wait until no channel is left; what is left then is hung up. Raises NoGround when that does not help."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
-        while await self.channels():
-            if loop.time() > deadline:
-                await self.node.cli("channel request hangup all")
-                deadline = loop.time() + within_s
-            await asyncio.sleep(0.3)
+        for last_word in ("", "channel request hangup all"):
+            deadline = loop.time() + within_s
+            if last_word:
+                await self.node.cli(last_word)
+            while loop.time() < deadline:
+                with contextlib.suppress(NoGround, NodeError):
+                    if not await self.channels():
+                        return
+                await asyncio.sleep(0.3)
+        raise NoGround(f"channels are left on Asterisk\n{self.node.log()}")
 
 
 @contextlib.asynccontextmanager

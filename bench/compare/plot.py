@@ -10,7 +10,7 @@ from bench.compare.run import Found
 from bench.compare.steady import Figure
 
 INK, PAPER, PALE, OURS, THEIRS, SECOND = "#222233", "#fbfbf8", "#d8d8d2", "#2f6db3", "#9a9a92", "#c4622d"
-NAMES, BARS, GAP, ROW, HEAD, FOOT = 210, 330, 70, 22, 52, 34
+NAMES, BARS, GAP, ROW, HEAD, FOOT = 210, 330, 110, 22, 52, 46
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def panels(found: Found) -> list[Panel]:
             ours = found.figure(line, name, "controller_cpu_ms")
             asterisk = found.figure(line, name, "asterisk_cpu_ms")
             whole = ours.value + asterisk.value
-            cpu.append(Bar(name, (ours.value, asterisk.value), whole, whole))
+            mark = "" if ours.steady and asterisk.steady else " *"
+            cpu.append(Bar(name, (ours.value, asterisk.value), whole, whole, mark))
         made.append(Panel(f"{at}: CPU of controller + Asterisk, ms a call", cpu))
         bars = [_bar(name, found.figure(line, name, "action_ms 99")) for name in trials]
         made.append(Panel(f"{at}: digit to action p99, ms", bars))
@@ -88,9 +89,8 @@ def svg(found: Found) -> str:
     for panel, tall in zip(drawn, heights, strict=True):
         lines += _panel(panel, top)
         top += tall
-    lines.append(
-        f'<text x="12" y="{height - 12}" font-size="9">{escape(quiet(found))}. * runs differ by over 10 %</text>'
-    )
+    for up, note in ((26, quiet(found)), (12, "* refused: runs of one differ by more than 10 %")):
+        lines.append(f'<text x="12" y="{height - up}" font-size="9">{escape(note)}</text>')
     return "\n".join([*lines, "</svg>", ""])
 
 

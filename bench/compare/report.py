@@ -24,10 +24,9 @@ def quiet(found: Found) -> str:
     """Whether the machine was quiet, in a sentence."""
     others = median(found.strangers) if found.strangers else 0.0
     most = max(found.strangers, default=0.0)
-    text = (
-        f"load average {found.load_before:.1f} before; others used {others:.2f} cores (median of the trials,"
-        f" {most:.2f} at most)"
-    )
+    text = f"load average {found.load_before:.1f} before"
+    if found.strangers:
+        text += f"; others used {others:.2f} cores (median of the trials, {most:.2f} at most)"
     noisy = found.load_before > QUIET or others > STRANGERS
     return f"THE MACHINE WAS NOT QUIET: {text}" if noisy else f"The machine was quiet: {text}"
 
