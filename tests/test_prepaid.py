@@ -11,7 +11,7 @@ from flowengine.billing.increments import total_due
 from flowengine.billing.money import CREDIT
 from flowengine.billing.rates import Rate
 from flowengine.serve import Installation
-from flowengine.store import credit_reports, flows, tables
+from flowengine.store import credit_reports, tables
 from flowengine.store.corrections import adjust
 from flowengine.store.ledger import derive, transact
 from flowengine.store.rates import import_deck, load_deck
@@ -69,9 +69,7 @@ async def test_calls_are_paid_before_they_are_taken(tmp_path: Path) -> None:
         assert "no_rate" in here.alarms.standing
 
         now = here.engine.clock.now()
-        async with here.database.writing() as session:
-            await import_deck(session, "standard", StringIO(DECK), ZoneInfo("Asia/Tokyo"), now)
-            await flows.bump_epoch(session)
+        await import_deck(here.database, "standard", StringIO(DECK), ZoneInfo("Asia/Tokyo"), now)
         await until(lambda: not here.alarms.standing)
         await call(here, ari)
         assert refused == ["no_rate", "no_credit"]

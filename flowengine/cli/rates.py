@@ -70,9 +70,7 @@ def import_deck(
         clocks = time_zone(zone)
         shown = Bar("rates")
         try:
-            async with here.database.writing() as session:
-                stream = _Counted(data, shown)
-                return await rates.import_deck(session, deck, stream, clocks, now())
+            return await rates.import_deck(here.database, deck, _Counted(data, shown), clocks, now())
         except BadCsv as bad:
             return bad
         finally:

@@ -9,6 +9,7 @@
     ├── JournalUnreadable      a stored event means nothing to this code
     ├── NotStored              what is asked for is not in this account
     ├── DraftChanged           somebody saved the draft in between
+    ├── DecksChanged           rate decks were changed by others, again and again, while one was imported
     ├── NotEnough              a balance does not suffice for what was asked of it
     ├── KeyReused              the key of a transfer stands for another transfer
     ├── NotDeletable           a recording has no sound here that could be deleted
@@ -57,6 +58,10 @@ class NotStored(StoreError):
 
 class DraftChanged(StoreError):
     """The draft was saved by somebody else since it was read."""
+
+
+class DecksChanged(StoreError):
+    """Others changed rate decks each time that an import was about to be written."""
 
 
 class NotEnough(StoreError):

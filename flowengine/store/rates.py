@@ -5,26 +5,31 @@ back: an import is refused when it would change what held while anything was cha
 `NOTICE_S`. Engines have that long to hear of new prices.
 """
 
+from asyncio import to_thread
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TextIO
+from time import monotonic_ns
+from typing import Any, Final, NamedTuple, TextIO
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, cast, delete, func, insert, select
+from sqlalchemy import BigInteger, cast, delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import ColumnElement
 
 from flowengine.billing.csv_table import Problems
-from flowengine.billing.decks import read_deck
+from flowengine.billing.decks import Check, read_deck
 from flowengine.billing.rates import NUMBER_TYPES, Deck, Direction, NoRate, Rate
 from flowengine.call.events import SECOND, Instant
+from flowengine.store.database import Database
 from flowengine.store.debits import MINUTE, OWED
-from flowengine.store.errors import NotStored
+from flowengine.store.errors import DecksChanged, NotStored
 from flowengine.store.flows import bump_epoch
-from flowengine.store.tables import RateRow, Transfer
+from flowengine.store.tables import CatalogEpoch, RateRow, Transfer
 
 NOTICE_S: Final = 60
 """How long before it holds a price must be imported, in seconds, once calls are charged."""
+TRIES: Final = 3
+"""How often an import begins again because others changed the decks meanwhile."""
 _CHUNK: Final = 2_000
 _FIELDS: Final = (
     "direction",
@@ -38,43 +43,62 @@ _FIELDS: Final = (
     "name",
 )
 _RATE: Final = [getattr(RateRow, name) for name in _FIELDS]
+_NAMED: Final = select(RateRow.deck, RateRow.id, RateRow.name)
+_CHARGES: Final = Transfer.kind.in_((MINUTE, OWED))
 _PREFIX_OF_ID: Final = len("rat_")
 _HASHED: Final = 12
 """So many characters of the hash in an id make the fingerprint: 48 bits."""
 
 
-async def import_deck(session: AsyncSession, name: str, stream: TextIO, zone: ZoneInfo, at: Instant) -> int:
+class _Seen(NamedTuple):
+    """What an import was checked against, in one consistent picture."""
+
+    epoch: int
+    rows: frozenset[tuple[str, str, str]]
+    """Deck, id and name of every rate: all that an import may change."""
+    before: list[Rate]
+    """The rates of the deck that is imported."""
+    others: list[Rate]
+    charged_at: Instant | None
+    """When somebody was charged last."""
+
+
+class _Changed(Exception):
+    """What was read does not hold any more."""
+
+
+async def import_deck(database: Database, name: str, stream: TextIO, zone: ZoneInfo, at: Instant) -> int:
     """Read a deck as CSV and put it in the place of the deck of that name; how many rates it has.
 
+    Reading and checking take seconds for a large deck, and hold no lock: calls are charged meanwhile. The writing
+    transaction makes sure that the deck was checked against what still holds, and writes only what came and went.
+
     Args:
-        session: of `Database.writing`; the caller opens the transaction.
+        database: where decks are.
         name: the deck's, such as "inbound".
-        stream: the file, opened as UTF-8 with `newline=""`.
+        stream: the file, opened as UTF-8 with `newline=""`; it is read again when somebody else changed the decks.
         zone: a date alone is the beginning of that day there.
         at: now.
 
     Raises:
         BadCsv: something is wrong with the table, or it contradicts another deck or what was charged; every problem is
             named by line. Nothing is changed then.
+        DecksChanged: somebody else changed the decks meanwhile, `TRIES` times. Nothing is changed either.
     """
-    others = await read_rates(session, RateRow.deck != name)
-    before = await read_rates(session, RateRow.deck == name)
-    charged_at = await _last_charge(session)
-
-    def check(rates: Sequence[Rate], lines: Sequence[int], problems: Problems) -> None:
-        _contradict(rates, lines, others, problems)
-        if not problems.found and charged_at is not None:
-            frozen = max(charged_at + 1, at + NOTICE_S * SECOND)
-            _rewrite([*others, *before], [*others, *rates], _lines_of(rates, lines), frozen, problems)
-
-    rates = read_deck(stream, zone, check)
-    await session.execute(delete(RateRow).where(RateRow.deck == name))
-    rows = [{"deck": name, "id": each.id, **_fields(each)} for each in rates]
-    connection = await session.connection()
-    for start in range(0, len(rows), _CHUNK):
-        await connection.execute(insert(RateRow), rows[start : start + _CHUNK])
-    await bump_epoch(session)
-    return len(rates)
+    begun = monotonic_ns()
+    for _ in range(TRIES):
+        seen = await _look(database, name)
+        now = at + (monotonic_ns() - begun) // 1_000
+        rates = await to_thread(read_deck, stream, zone, _check_against(seen, now))
+        try:
+            await _put(database, name, rates, seen)
+        except _Changed:
+            stream.seek(0)
+        else:
+            return len(rates)
+    raise DecksChanged(
+        f"rate decks were changed by others {TRIES} times while {name} was read: import it again"
+    )
 
 
 async def load_deck(session: AsyncSession) -> Deck:
@@ -125,12 +149,52 @@ async def fingerprint(session: AsyncSession) -> str:
     return "/".join(str(int(each or 0)) for each in row)
 
 
-def _fields(rate: Rate) -> dict[str, Any]:
-    return {field: getattr(rate, field) for field in _FIELDS}
+async def _look(database: Database, name: str) -> _Seen:
+    async with database.reading() as session:
+        rows = await session.execute(_NAMED)
+        return _Seen(
+            epoch=(await session.scalars(select(CatalogEpoch.epoch))).one(),
+            rows=frozenset((deck, id, called) for deck, id, called in rows),
+            before=await read_rates(session, RateRow.deck == name),
+            others=await read_rates(session, RateRow.deck != name),
+            charged_at=await session.scalar(select(func.max(Transfer.at)).where(_CHARGES)),
+        )
 
 
-async def _last_charge(session: AsyncSession) -> Instant | None:
-    return await session.scalar(select(func.max(Transfer.at)).where(Transfer.kind.in_((MINUTE, OWED))))
+def _check_against(seen: _Seen, now: Instant) -> Check:
+    def check(rates: Sequence[Rate], lines: Sequence[int], problems: Problems) -> None:
+        _contradict(rates, lines, seen.others, problems)
+        if not problems.found and seen.charged_at is not None:
+            frozen = max(seen.charged_at + 1, now + NOTICE_S * SECOND)
+            before, after = [*seen.others, *seen.before], [*seen.others, *rates]
+            _rewrite(before, after, _lines_of(rates, lines), frozen, problems)
+
+    return check
+
+
+async def _put(database: Database, name: str, rates: Sequence[Rate], seen: _Seen) -> None:
+    """Write what came and what went. Raises `_Changed`, having written nothing."""
+    had = {(id, called) for deck, id, called in seen.rows if deck == name}
+    has = {(rate.id, rate.name): rate for rate in rates}
+    came = [
+        (name, key[0], *(getattr(has[key], field) for field in _FIELDS)) for key in sorted(has.keys() - had)
+    ]
+    gone = sorted(id for id, _ in had - has.keys())
+    async with database.writing() as session:
+        # On PostgreSQL the row of the epoch is the lock that makes one import wait for another
+        epoch = (await session.scalars(select(CatalogEpoch.epoch).with_for_update())).one()
+        if epoch != seen.epoch and {tuple(row) for row in await session.execute(_NAMED)} != seen.rows:
+            raise _Changed
+        if seen.charged_at is None and await session.scalar(select(exists().where(_CHARGES))):
+            raise _Changed
+        connection = await session.connection()
+        inserting = str(insert(RateRow).compile(dialect=connection.dialect))  # as it is: the lock is held
+        for start in range(0, len(gone), _CHUNK):
+            ids = gone[start : start + _CHUNK]
+            await connection.execute(delete(RateRow).where(RateRow.deck == name, RateRow.id.in_(ids)))
+        for start in range(0, len(came), _CHUNK):
+            await connection.exec_driver_sql(inserting, came[start : start + _CHUNK])
+        await bump_epoch(session)
 
 
 def _contradict(

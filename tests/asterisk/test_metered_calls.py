@@ -79,8 +79,9 @@ async def metered(
     await apply_account(settings, account(folder / "account"))
     price = f"JP,local,1,{increment_s},{increment_s},2020-01-01"
     deck = f"country,type,per_minute,first_s,following_s,valid_from\n{price}\n"
+    async with open_database(settings.database) as database:
+        await rates.import_deck(database, "inbound", io.StringIO(deck), ZoneInfo("Asia/Tokyo"), 0)
     async with open_database(settings.database) as database, database.writing() as session:
-        await rates.import_deck(session, "inbound", io.StringIO(deck), ZoneInfo("Asia/Tokyo"), 0)
         of = await session.scalar(select(tables.Account.id))
         assert of is not None
         await session.execute(update(tables.Account).values(when_running_out=when_running_out))

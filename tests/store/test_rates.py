@@ -24,8 +24,7 @@ LONG_AGO = "2020-01-01"
 
 
 async def _import(database: Database, name: str, text: str, at: Instant = NOON) -> int:
-    async with database.writing() as session:
-        return await rates.import_deck(session, name, io.StringIO(text), TOKYO, at)
+    return await rates.import_deck(database, name, io.StringIO(text), TOKYO, at)
 
 
 async def _charge(database: Database, at: Instant) -> None:
