@@ -107,25 +107,35 @@ def policy(
     ] = None,
     partner: Annotated[
         bool | None,
-        typer.Option("--partner/--no-partner", help="A partner, or attached to one: never recharged."),
+        typer.Option("--partner/--no-partner", help="A partner, or attached to one: auto-recharge is off."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show or set what an account does when its credits are used up. Running engines follow within seconds.
 
+    A partner's auto-recharge is switched off, and stays off after --no-partner until it is set again.
+
     Exit 0: shown or set. 1: no such account. 2: the settings are wrong. 3: no usable database.
     """
-    chosen: dict[str, Any] = {
-        "refuse_when_empty": refuse_when_empty,
-        "when_running_out": when_running_out,
-        "is_partner": partner,
-    }
-    changes = {name: value for name, value in chosen.items() if value is not None}
+    is_shown = refuse_when_empty is None and when_running_out is None and partner is None
 
     async def work(here: Opened) -> "tuple[Company, Account]":
+        from flowengine.store import credit_terms
+        from flowengine.store.ledger import transact
+
         of = await here.company(account)
-        if changes:
-            await _set(here, of, changes)
+
+        async def write(session: "AsyncSession") -> None:
+            await credit_terms.set_policy(
+                session,
+                of.id,
+                refuse_when_empty=refuse_when_empty,
+                when_running_out=when_running_out,
+                is_partner=partner,
+            )
+
+        if not is_shown:
+            await transact(here.database, write)
         return of, await account_row(here, of)
 
     of, row = with_books(work)
@@ -164,15 +174,3 @@ def _recharge(below: int | None, amount: int | None, *, is_partner: bool) -> str
     if below is None or amount is None:
         return "no auto-recharge"
     return f"auto-recharge of {exact(amount)} credits below {exact(below)}"
-
-
-async def _set(here: Opened, of: Company, changes: dict[str, Any]) -> None:
-    """Write the terms, and let engines read them."""
-    from sqlalchemy import update
-
-    from flowengine.store.flows import bump_epoch
-    from flowengine.store.tables import Account
-
-    async with here.database.writing() as session:
-        await session.execute(update(Account).where(Account.id == of.id).values(**changes))
-        await bump_epoch(session)

@@ -14,6 +14,7 @@ from flowengine.cli.prepaid import (
     exact,
     named,
     now,
+    number_fees,
     payer,
     stamp,
     with_books,
@@ -64,9 +65,9 @@ def plan(
 
         storage_plan(name)  # a plan that is none is told before the account is looked for
         of = await payer(here, account)
-        at = now()
+        at, fees = now(), number_fees(here.settings)
         return of, await transact(
-            here.database, lambda session: plan_sales.quote_plan(session, of.company.id, name, at)
+            here.database, lambda session: plan_sales.quote_plan(session, of.company.id, name, at, fees)
         )
 
     of, offered = with_books(quote)
@@ -76,10 +77,10 @@ def plan(
         from flowengine.store import plan_sales
         from flowengine.store.ledger import transact
 
-        at = now()
+        at, fees = now(), number_fees(here.settings)
 
         async def choose(session: "AsyncSession") -> "tuple[PlanQuote, PlanView]":
-            done = await plan_sales.choose_plan(session, of.company.id, name, offered.to_pay, who, at)
+            done = await plan_sales.choose_plan(session, of.company.id, name, offered.to_pay, who, at, fees)
             return done, await plan_sales.view_plan(session, of.company.id, at)
 
         return await transact(here.database, choose)

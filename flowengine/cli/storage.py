@@ -9,9 +9,11 @@ from flowengine.cli.columns import bar, columns, local, plain
 from flowengine.cli.flows import AsJson
 from flowengine.cli.kept import Limit, say_end
 from flowengine.cli.screen import PROBLEMS, say, say_json
-from flowengine.cli.stored import AccountKey, Company, Opened, with_database
+from flowengine.cli.stored import AccountKey, Company, Opened, Unknown, with_database
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from flowengine.store.notifications import Notice
     from flowengine.store.room_reports import Audit, Day
     from flowengine.store.rooms import Usage
@@ -86,10 +88,11 @@ def plan(
     name: Annotated[str, typer.Argument(metavar="NAME", help="free, 50k, 200k or 1m.")],
     as_json: AsJson = False,
 ) -> None:
-    """Put an account on another storage plan at once, as the operator. No fee is booked by this command.
+    """Give an account another storage plan at once, as the operator, without any fee. Not while it pays for one.
 
-    A smaller plan keeps every recording, and leaves no room until enough of them are deleted. Exit 0: it is on that
-    plan. 1: no such account. 2: no such plan, or the settings are wrong. 3: no usable database.
+    A paid plan is changed by `flowengine plan`. A smaller plan keeps every recording, and leaves no room until enough
+    of them are deleted. Exit 0: it is on that plan. 1: no such account, or it pays for its plan. 2: no such plan, or
+    the settings are wrong. 3: no usable database.
     """
 
     async def work(here: Opened) -> "tuple[Company, Usage]":
@@ -97,11 +100,24 @@ def plan(
         from flowengine.clock import SystemClock
         from flowengine.store import rooms
         from flowengine.store.ledger import transact
+        from flowengine.store.subscriptions import of_plan
+        from flowengine.store.till import open_till
 
         storage_plan(name)  # a plan that is none is told before the account is looked for
         of = await here.company(account)
         at = SystemClock().now()
-        return of, await transact(here.database, lambda session: rooms.set_plan(session, of.id, name, at))
+
+        async def give(session: "AsyncSession") -> "Usage":
+            await open_till(session, of.id)
+            paid = await of_plan(session, of.id)
+            if paid is not None:
+                raise Unknown(
+                    f"{of.key} pays for the plan {paid.plan}: change it with `flowengine plan {of.key} {name}`,"
+                    f" or end it first with `flowengine plan {of.key} free`"
+                )
+            return await rooms.set_plan(session, of.id, name, at)
+
+        return of, await transact(here.database, give)
 
     of, found = with_database(work)
     if as_json:

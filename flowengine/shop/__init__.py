@@ -11,13 +11,14 @@ For whoever shows or changes it (a command line, an API), these are the function
 | list, attach, detach | `numbers.list_numbers(session, account)`, `numbers.attach(session, account, e164, flow)` |
 | give a number up | `shop.release(account, e164)` |
 | show the plan | `plan_sales.view_plan(session, account, now)` |
-| change the plan | `plan_sales.quote_plan(session, account, code, now)`, then `choose_plan(..., quoted, by, now)` |
+| change the plan | `plan_sales.quote_plan(session, account, code, now, fees)`, then `choose_plan(..., by, now, fees)` |
 | stay on the plan | `plan_sales.cancel_plan_change(session, account)` |
 | show a price of credits, then buy | `checkout.quote(account, amount)`, `checkout.buy(account, amount, ...)` |
 | take a provider's webhook | `checkout.told(webhook)` |
 | book, or give up, a payment by hand | `checkout.book(purchase, reference, by)`, `checkout.give_up(...)` |
 | show the purchases | `purchases.history(session, account, after)` |
 | refund, correct | `corrections.refund(...)`, `corrections.adjust(...)` |
+| say what happens without credits | `credit_terms.set_policy(session, account, refuse_when_empty=, ...)` |
 | set auto-recharge | `recharge.configure(session, account, below, amount, by, now)`, `recharge.view(...)` |
 | show the balance | `credit_reports.standing(session, account)` |
 | show what was bought and used | `credit_reports.used(session, account, span)`, `used_by_day(...)`, `used_by(...)` |

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowengine.billing.money import MicroCredits, format_credits
+from flowengine.billing.number_fees import NumberFees
 from flowengine.billing.periods import Period, period, period_at, time_zone
 from flowengine.billing.plans import FREE, StoragePlan, Upgrade, change_of_plan, storage_plan
 from flowengine.call.events import Instant
 from flowengine.store import ledger, rooms
 from flowengine.store.books import Entry, Operation
 from flowengine.store.debits import CREDITS, FEES
-from flowengine.store.subscriptions import STORAGE, charge_at, of_plan
+from flowengine.store.subscriptions import NO_FEES, STORAGE, charge_at, of_plan
 from flowengine.store.tables import Subscription
 from flowengine.store.till import ShopRefused, Till, open_till, sale_id
 
@@ -56,8 +57,12 @@ async def view_plan(session: AsyncSession, account: str, now: Instant) -> PlanVi
     return await _view(session, till, now)
 
 
-async def quote_plan(session: AsyncSession, account: str, code: str, now: Instant) -> PlanQuote:
+async def quote_plan(
+    session: AsyncSession, account: str, code: str, now: Instant, fees: NumberFees = NO_FEES
+) -> PlanQuote:
     """What a change to the plan `code` means now, without changing anything but charging what is due.
+
+    `fees` are the operator's number fees, for months of numbers that are due.
 
     The plan that holds already gives a quote of nothing: choosing it takes back a smaller one that was scheduled.
 
@@ -66,12 +71,18 @@ async def quote_plan(session: AsyncSession, account: str, code: str, now: Instan
         ShopRefused: `in_arrears`.
     """
     till = await open_till(session, account)
-    await charge_at(session, till, now)
+    await charge_at(session, till, now, fees)
     return _quote(await _view(session, till, now), storage_plan(code), now)
 
 
 async def choose_plan(
-    session: AsyncSession, account: str, code: str, quoted: MicroCredits, by: str, now: Instant
+    session: AsyncSession,
+    account: str,
+    code: str,
+    quoted: MicroCredits,
+    by: str,
+    now: Instant,
+    fees: NumberFees = NO_FEES,
 ) -> PlanQuote:
     """Put an account on a plan: a larger one at once, a smaller one from the next anniversary on.
 
@@ -82,13 +93,14 @@ async def choose_plan(
         quoted: what the buyer was told it costs now; it may have become cheaper since, as the month goes by.
         by: who chooses, for the entries.
         now: the instant.
+        fees: the operator's number fees, for months of numbers that are due.
 
     Raises:
         BadPlan: there is no such plan.
         ShopRefused: `in_arrears`, `price_changed`, `not_enough_credit`. Nothing is changed then.
     """
     till = await open_till(session, account)
-    await charge_at(session, till, now)
+    await charge_at(session, till, now, fees)
     seen = await _view(session, till, now)
     found = _quote(seen, storage_plan(code), now)
     if found.to_pay > quoted:
@@ -103,7 +115,7 @@ async def choose_plan(
         running.next_plan = found.new.name if is_smaller else ""
     if seen.arrears_since is not None:
         await till.demand(session, found.to_pay, f"a month of the plan {found.new.name}")
-        await charge_at(session, till, now)
+        await charge_at(session, till, now, fees)
     elif found.new != seen.plan and found.holds_from <= now:
         await till.demand(session, found.to_pay, f"the plan {found.new.name} until the end of the month")
         running = running or _begun(till, seen.month)

@@ -194,17 +194,18 @@ async def settle(
 ) -> Settled:
     """Note how a payment went, once; when it is paid the credits are there, and what was owed is paid from them.
 
+    An outcome that does not count any more changes nothing, neither the reference nor what the provider calls it.
+
     Raises:
         NotStored: there is no such purchase.
     """
     row = await _row(session, id)
     till = await open_till(session, row.account_id)
     row = await _row(session, id)
+    if row.state == "paid" or (row.state != "pending" and outcome != "paid"):
+        return Settled(_bought(row), new=False)
     row.provider_ref = row.provider_ref or provider_ref[:200]
     row.reference = reference[:200] or row.reference
-    if row.state == "paid" or (row.state != "pending" and outcome != "paid"):
-        await session.flush()
-        return Settled(_bought(row), new=False)
     row.state, row.problem, row.settled_at = outcome, problem[:500], at
     if outcome == "paid":
         details = {"purchase": row.id, "by": row.bought_by, "price": row.price, "currency": row.currency}

@@ -136,8 +136,9 @@ def test_a_partner_is_never_recharged(shop: Office) -> None:
     assert "auto-recharge is not for partners" in ran.err
     assert "[partner_account]" in ran.err
     assert run("credits", "recharge", "demo", "--json").json["on"] is False
-    run("credits", "policy", "demo", "--no-partner")
-    assert run("credits", "recharge", "demo", "--json").json["on"] is True
+    told = run("credits", "policy", "demo", "--no-partner", "--json").json
+    assert (told["partner"], told["recharge_below"], told["recharge_amount"]) == (False, None, None)
+    assert run("credits", "recharge", "demo").out == "demo: no auto-recharge\n"
 
 
 def test_policies_are_set_one_by_one_and_engines_hear_of_it(shop: Office) -> None:

@@ -63,6 +63,17 @@ def test_the_plan_of_an_account_is_changed_by_the_operator(office: Office) -> No
     assert "'5k' is no storage plan: choose from free, 50k, 200k, 1m" in wrong.err
 
 
+def test_a_plan_that_is_paid_is_not_given_away(office: Office) -> None:
+    assert run("credits", "adjust", "demo", "100", "--reason", "gift").code == 0
+    assert run("plan", "demo", "50k", "--yes").code == 0
+    for name in ("free", "50k", "200k"):
+        ran = run("storage", "plan", "demo", name)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"demo pays for the plan 50k: change it with `flowengine plan demo {name}`" in ran.err
+    assert run("storage", "show", "demo", "--json").json["plan"] == "50k"
+    assert run("storage", "plan", "other", "50k").code == 0
+
+
 def test_how_long_recordings_are_kept(office: Office) -> None:
     assert run("storage", "keep", "demo", "3").out.startswith("demo: recordings older than 3 months")
     assert "kept for 3 months, then deleted" in run("storage", "show", "demo").out

@@ -160,6 +160,10 @@ async def test_an_operator_books_what_was_transferred_by_hand(shop: Shop) -> Non
     for _ in range(2):
         booked = await manual.book(bought.id, "invoice 7", "taro")
         assert (booked.state, booked.reference) == ("paid", "invoice 7 (taro)")
+    again = await manual.book(bought.id, "invoice 8", "hanako")
+    late = await manual.told(Webhook("paid", bought.id, "ref-9"))
+    assert late is not None
+    assert again == late.purchase == booked, "what is settled stays as it is"
     assert await shop.balance() == 25 * CREDIT
     with pytest.raises(ShopRefused, match="refund it"):
         await manual.give_up(bought.id, "", "taro")

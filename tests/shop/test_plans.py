@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from flowengine.billing.money import CREDIT
+from flowengine.billing.number_fees import NumberFee, NumberFees
 from flowengine.billing.plans import STORAGE_PLANS, BadPlan, prorated_change
 from flowengine.store import ledger, plan_sales, rooms
 from flowengine.store.plan_sales import PlanQuote, PlanView
 from flowengine.store.till import ShopRefused
-from tests.shop.world import BEGIN, DAY, Shop, at
+from tests.shop.world import BEGIN, DAY, PRICE, Shop, at
 
 FEBRUARY, MARCH = at("2027-02-28T10:00:00+09:00"), at("2027-03-31T10:00:00+09:00")
 K50, K200, M1, FREE = (STORAGE_PLANS[name] for name in ("50k", "200k", "1m", "free"))
@@ -184,6 +185,21 @@ async def test_credits_within_the_grace_keep_the_plan(shop: Shop) -> None:
     assert ((await _view(shop)).arrears_since, await shop.balance()) == (None, CREDIT)
     shop.clock.time = MARCH - 1
     assert await shop.fees.tick() == 0
+
+
+@pytest.mark.parametrize("choose", [False, True], ids=["quote", "choose"])
+async def test_a_month_of_a_number_that_is_due_costs_the_fee_of_now(rich: Shop, choose: bool) -> None:
+    await rich.offer("+81312345678")
+    await rich.numbers.buy(rich.account, "+81312345678", PRICE, "k1")
+    fees = NumberFees(
+        [NumberFee(country="JP", number_type="local", per_month=7 * CREDIT, valid_from=BEGIN + DAY)]
+    )
+    async with rich.database.writing() as session:
+        if choose:
+            await plan_sales.choose_plan(session, rich.account, "free", 0, "hanako", FEBRUARY, fees)
+        else:
+            await plan_sales.quote_plan(session, rich.account, "50k", FEBRUARY, fees)
+    assert [amount for _, amount in await rich.entries("number_fee")] == [PRICE.monthly, 7 * CREDIT]
 
 
 async def test_what_an_operator_granted_is_not_credited(rich: Shop) -> None:

@@ -9,7 +9,10 @@ from flowengine.call.events import SECOND
 from flowengine.shop import recharge as service
 from flowengine.shop.payment import PaymentOrder
 from flowengine.shop.recharge import AutoRecharge
-from flowengine.store import purchases, recharge
+from flowengine.store import purchases, recharge, tables
+from flowengine.store.catalog import read_epoch
+from flowengine.store.credit_terms import set_policy
+from flowengine.store.errors import NotStored
 from flowengine.store.purchases import Bought
 from flowengine.store.till import ShopRefused
 from tests.shop.world import Shop
@@ -115,6 +118,26 @@ async def test_a_silent_provider_holds_the_crossing_until_it_is_known(low: Shop)
     assert await low.checkout.ask_pending() == 1
     assert (await low.balance(), low.card.taken) == (24 * CREDIT, 3_000)
     assert (await low.told())[-1] == "recharged"
+
+
+@pytest.mark.parametrize("became", [True, False])
+async def test_who_becomes_a_partner_has_no_recharge_any_more(low: Shop, became: bool) -> None:
+    async with low.database.reading() as session:
+        before = await read_epoch(session)
+    async with low.database.writing() as session:
+        await set_policy(session, low.account, when_running_out="cut", is_partner=became)
+    async with low.database.writing() as session:
+        seen = await recharge.view(session, low.account)
+        assert await read_epoch(session) == before + 1
+        assert (await session.get_one(tables.Account, low.account)).when_running_out == "cut"
+    assert (seen.is_partner, seen.is_on, seen.below is None, seen.amount is None) == (
+        became, not became, became, became,
+    )  # fmt: skip
+    async with low.database.writing() as session:
+        await set_policy(session, low.account)
+        assert await read_epoch(session) == before + 1, "nothing was given and nothing set"
+        with pytest.raises(NotStored):
+            await set_policy(session, "acc_nobody", is_partner=True)
 
 
 async def test_partners_are_refused_and_never_recharged(low: Shop) -> None:
