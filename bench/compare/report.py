@@ -44,6 +44,7 @@ def unsteady(found: Found) -> list[str]:
                 figure = found.figure(line, name, what)
                 if not figure.steady and figure.value > 1.0:
                     bad.append(f"{what}, {LINES[line]}, {BY_NAME[name].label}: {_runs(figure)}")
+    bad += [f"{each.what}: {_runs(figure)}" for each, figure in found.commits if not figure.steady]
     return bad
 
 
