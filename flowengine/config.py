@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from flowengine.billing.currencies import BadCurrency
 from flowengine.billing.exchange import exchange_rates
 from recordings.errors import SpeechRefused
 from recordings.speech import configured
@@ -170,17 +171,25 @@ class Settings(BaseSettings):
     @field_validator("exchange_rates")
     @classmethod
     def _exchange_rates(cls, table: str) -> str:
-        exchange_rates(table)
+        try:
+            exchange_rates(table)
+        except BadCurrency:
+            raise ValueError(
+                "expected what a credit costs by currency, such as JPY=151.20,EUR=0.92"
+            ) from None
         return table
 
     @field_validator("prompt_networks")
     @classmethod
     def _networks(cls, networks: str) -> str:
-        for text in filter(None, (each.strip() for each in networks.split(","))):
+        for number, text in enumerate(networks.split(","), 1):
             try:
-                ip_network(text)
+                if text.strip():
+                    ip_network(text.strip())
             except ValueError:
-                raise ValueError(f"{text} is no network: write it like 10.1.0.0/16 or fd00::/8") from None
+                raise ValueError(
+                    f"entry {number} is no network: write it like 10.1.0.0/16 or fd00::/8"
+                ) from None
         return networks
 
     @field_validator("ari_url")

@@ -176,6 +176,7 @@ _TOML_VALUES = st.one_of(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.dictionaries(st.sampled_from([*Settings.model_fields, "other"]), _TOML_VALUES))
 @example(values={"ari_password": "[1]"})
+@example(values=dict.fromkeys(Settings.model_fields, '"s3cret"'))
 def test_any_file_is_taken_or_refused_by_name(file: Path, values: dict[str, str]) -> None:
     file.write_text("".join(f"{name} = {value}\n" for name, value in values.items()))
     told = ""
